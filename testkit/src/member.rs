@@ -1,0 +1,153 @@
+//! One server of a cluster: its files, its port and, while it runs, its process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fs, io};
+
+use crate::dist::Dist;
+use crate::error::Error;
+use crate::four_letter::{Mode, four_letter, release_from_srvr};
+use crate::log::tail;
+use crate::ports::Port;
+use crate::process::Process;
+use crate::wait::eventually;
+
+/// How many lines of the log an error carries.
+const EXCERPT: usize = 25;
+
+#[derive(Debug)]
+pub(crate) struct Member {
+    index: usize,
+    dir: PathBuf,
+    client: Port,
+    java: PathBuf,
+    arguments: Vec<String>,
+    process: Mutex<Option<Process>>,
+}
+
+impl Member {
+    /// A member that does not run yet.
+    pub(crate) fn new(
+        index: usize,
+        dir: PathBuf,
+        client: Port,
+        dist: &Dist,
+        arguments: Vec<String>,
+    ) -> Self {
+        let java = dist.java().to_owned();
+        Self {
+            index,
+            dir,
+            client,
+            java,
+            arguments,
+            process: Mutex::new(None),
+        }
+    }
+
+    /// Starts the JVM unless it runs.
+    pub(crate) fn launch(&self) -> Result<(), Error> {
+        let mut process = self.process();
+        if process.as_ref().is_some_and(|process| !process.has_ended()) {
+            return Ok(());
+        }
+        *process = None; // reap it, so that the ports are free
+        let spawned = Process::spawn(&self.java, &self.arguments, &self.dir, &self.log_path());
+        *process = Some(spawned.map_err(Error::io(format!("run {}", self.java.display())))?);
+        Ok(())
+    }
+
+    /// Waits until the member serves as part of a quorum, and checks what it is.
+    pub(crate) fn wait(&self, limit: Duration, release: &str) -> Result<Mode, Error> {
+        let served = eventually(limit, || {
+            if !self.is_running() {
+                let (member, log) = (self.index, self.log_tail(EXCERPT));
+                return Some(Err(Error::Ended { member, log }));
+            }
+            let answer = four_letter(self.address(), "srvr").ok()?;
+            match Mode::from_srvr(&answer)? {
+                Mode::ReadOnly => None, // the others are still on their way
+                mode => Some(Ok((
+                    mode,
+                    release_from_srvr(&answer).unwrap_or_default().to_owned(),
+                ))),
+            }
+        });
+        match served {
+            Some(Ok((mode, found))) if found == release => Ok(mode),
+            Some(Ok((_, found))) => Err(Error::WrongVersion {
+                member: self.index,
+                wanted: release.to_owned(),
+                found,
+            }),
+            Some(Err(error)) => Err(error),
+            None => {
+                let (member, log) = (self.index, self.log_tail(EXCERPT));
+                Err(Error::NotServing { member, limit, log })
+            }
+        }
+    }
+
+    /// Whether it ended because somebody else had one of its ports.
+    pub(crate) fn lost_a_port(&self) -> bool {
+        fs::read_to_string(self.log_path()).is_ok_and(|log| {
+            log.contains("Address already in use") || log.contains("java.net.BindException")
+        })
+    }
+
+    pub(crate) fn kill(&self) {
+        *self.process() = None;
+    }
+
+    pub(crate) fn pause(&self) {
+        if let Some(process) = &*self.process() {
+            process.pause();
+        }
+    }
+
+    pub(crate) fn resume(&self) {
+        if let Some(process) = &*self.process() {
+            process.resume();
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.process()
+            .as_ref()
+            .is_some_and(|process| !process.has_ended())
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process()
+            .as_ref()
+            .filter(|process| !process.has_ended())
+            .map(Process::pid)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.client.address()
+    }
+
+    pub(crate) fn srvr(&self) -> io::Result<String> {
+        four_letter(self.address(), "srvr")
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn log_tail(&self, lines: usize) -> String {
+        tail(&self.log_path(), lines)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// A panic elsewhere must not keep a server from being killed.
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,207 @@
+//! Real servers: they start, pause, die and come back. Left out unless `ZK_REAL=1` is set, as they
+//! need Java and, the first time, the network.
+
+use std::path::Path;
+use std::time::Duration;
+use std::{env, fs};
+
+use zk_testkit::{Cluster, Mode, Options, Sasl, Version, eventually, fetch, four_letter};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Whether real servers are wanted; says so when not.
+fn real() -> bool {
+    let wanted = env::var_os("ZK_REAL").is_some_and(|value| value == "1");
+    if !wanted {
+        eprintln!("testkit: left out, as ZK_REAL=1 is not set");
+    }
+    wanted
+}
+
+fn quick() -> Options {
+    Options::new().tick(Duration::from_millis(200))
+}
+
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    assert!(
+        eventually(LIMIT, || condition().then_some(())).is_some(),
+        "waited for {what}"
+    );
+}
+
+#[test]
+fn every_version_runs_standalone() {
+    if !real() {
+        return;
+    }
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, &quick()).unwrap();
+        assert_eq!(cluster.len(), 1);
+        assert_eq!(cluster.mode(0), Some(Mode::Standalone));
+        assert_eq!(cluster.leader(), None);
+        let release = fetch(version).unwrap().release().to_owned();
+        assert!(release.starts_with(&format!("{version}.")), "{release}");
+        assert_eq!(cluster.release(0), Some(release));
+        assert_eq!(cluster.connect_string(), cluster.address(0).to_string());
+        assert_eq!(four_letter(cluster.address(0), "ruok").unwrap(), "imok");
+        assert!(
+            cluster
+                .four_letter(0, "conf")
+                .unwrap()
+                .contains("tickTime=200")
+        );
+        assert!(!cluster.log_tail(0, 3).is_empty());
+    }
+}
+
+#[test]
+fn a_server_pauses_dies_and_comes_back() {
+    if !real() {
+        return;
+    }
+    let cluster = Cluster::start(Version::V3_9, &quick()).unwrap();
+    let address = cluster.address(0);
+    let pid = cluster.pid(0);
+
+    cluster.pause(0);
+    assert!(cluster.four_letter(0, "ruok").is_err());
+    assert!(cluster.is_running(0));
+    cluster.resume(0);
+    wait_for("an answer", || {
+        cluster
+            .four_letter(0, "ruok")
+            .is_ok_and(|word| word == "imok")
+    });
+    assert_eq!(cluster.pid(0), pid);
+
+    cluster.pause(0);
+    cluster.kill(0);
+    assert!(!cluster.is_running(0));
+    assert_eq!((cluster.pid(0), cluster.mode(0)), (None, None));
+    cluster.kill(0);
+
+    cluster.restart(0).unwrap();
+    assert_eq!(cluster.address(0), address);
+    assert_ne!(cluster.pid(0), pid);
+    assert_eq!(cluster.mode(0), Some(Mode::Standalone));
+}
+
+#[test]
+fn dropping_a_cluster_leaves_nothing() {
+    if !real() {
+        return;
+    }
+    let cluster = Cluster::start(Version::V3_8, &quick()).unwrap();
+    let dir = cluster.dir(0).to_owned();
+    let process = format!("/proc/{}", cluster.pid(0).unwrap());
+    assert!(dir.join("zoo.cfg").exists());
+    assert!(fs::exists(&process).unwrap());
+    drop(cluster);
+    assert!(!dir.exists());
+    assert!(!Path::new(&process).exists());
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    if !real() {
+        return;
+    }
+    let options = quick()
+        .conf("authProvider.x509=no.such.Provider")
+        .conf("tickTime=nonsense");
+    let error = Cluster::start(Version::V3_9, &options).unwrap_err();
+    let message = error.to_string();
+    assert!(message.starts_with("member 0 ended"), "{message}");
+    assert!(message.contains("nonsense"), "{message}");
+}
+
+#[test]
+fn an_ensemble_outlives_its_leader() {
+    if !real() {
+        return;
+    }
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, &quick().ensemble(3).observers(1)).unwrap();
+        assert_eq!(cluster.connect_string().split(',').count(), 4);
+        assert_eq!(cluster.mode(3), Some(Mode::Observer));
+        let leader = cluster.leader().unwrap();
+        assert_eq!(cluster.followers().len(), 2);
+
+        cluster.kill(leader);
+        wait_for("another leader", || {
+            cluster.leader().is_some_and(|new| new != leader)
+        });
+        cluster.restart(leader).unwrap();
+        assert_eq!(cluster.mode(leader), Some(Mode::Follower));
+
+        let paused = cluster.leader().unwrap();
+        cluster.pause(paused);
+        wait_for("a third leader", || {
+            cluster.leader().is_some_and(|new| new != paused)
+        });
+        cluster.resume(paused);
+        wait_for("a follower", || {
+            cluster.mode(paused) == Some(Mode::Follower)
+        });
+    }
+}
+
+#[test]
+fn a_member_without_quorum_serves_reads() {
+    if !real() {
+        return;
+    }
+    let options = quick()
+        .ensemble(3)
+        .read_only(true)
+        .sasl_digest(Sasl::Offered);
+    let cluster = Cluster::start(Version::V3_9, &options).unwrap();
+    cluster.kill(0);
+    cluster.kill(1);
+    wait_for("read-only mode", || cluster.mode(2) == Some(Mode::ReadOnly));
+    assert_eq!(cluster.four_letter(2, "isro").unwrap(), "ro");
+    cluster.start_without_waiting(0).unwrap();
+    cluster.wait(0).unwrap();
+    cluster.wait(2).unwrap();
+}
+
+#[test]
+fn an_isolated_follower_serves_on_for_a_while() {
+    if !real() {
+        return;
+    }
+    for version in Version::ALL {
+        let options = Options::new()
+            .ensemble(3)
+            .tick(Duration::from_millis(500))
+            .sync_limit(Duration::from_secs(4))
+            .proxied_quorum(true);
+        let cluster = Cluster::start(version, &options).unwrap();
+        let follower = cluster.followers()[0];
+        let leader = cluster.leader().unwrap();
+        let synced = |count: &str| {
+            let figures = cluster.four_letter(leader, "mntr").unwrap_or_default();
+            let line = figures
+                .lines()
+                .find(|line| line.starts_with("zk_synced_followers"));
+            line.is_some_and(|line| line.ends_with(count))
+        };
+        wait_for("two followers in step", || synced("2.0") || synced("\t2"));
+
+        cluster.isolate(follower);
+        let since = std::time::Instant::now();
+        assert_eq!(cluster.mode(follower), Some(Mode::Follower));
+        assert_eq!(cluster.four_letter(follower, "isro").unwrap(), "rw");
+        wait_for("the end of the follower's patience", || {
+            cluster.mode(follower).is_none()
+        });
+        let patience = since.elapsed();
+        eprintln!("testkit: {version} served for {patience:?} while isolated");
+        assert!(patience > Duration::from_secs(2), "{patience:?}");
+        assert_eq!(cluster.leader(), Some(leader));
+
+        cluster.heal(follower);
+        cluster.wait(follower).unwrap();
+        assert_eq!(cluster.mode(follower), Some(Mode::Follower));
+    }
+}
