@@ -48,7 +48,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Those of [`fetch`]; [`Error::Options`]; [`Error::Ended`] and [`Error::NotServing`] with the
+    /// Those of [`fetch`](fetch()); [`Error::Options`]; [`Error::Ended`] and [`Error::NotServing`] with the
     /// end of the member's log; [`Error::WrongVersion`]; [`Error::NoPorts`]; [`Error::Io`].
     pub fn start(version: Version, options: &Options) -> Result<Self, Error> {
         options.check()?;

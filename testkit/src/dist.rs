@@ -35,7 +35,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A version of ZooKeeper on this machine, with a Java to run it; made by [`fetch`](crate::fetch).
+/// A version of ZooKeeper on this machine, with a Java to run it; made by [`fetch`](crate::fetch()).
 #[derive(Clone, Debug)]
 pub struct Dist {
     pub(crate) version: Version,

@@ -26,7 +26,7 @@ pub enum Error {
 
     /// The system's apt sources name no Debian mirror to download from.
     #[error(
-        "no Debian mirror in /etc/apt to fetch ZooKeeper from: add one to the apt sources, or put \
+        "no Debian mirror in /etc/apt to fetch ZooKeeper from: set ZK_TESTKIT_MIRROR to the URI of one, or put \
          ZooKeeper's jars into {0}/lib and its version, such as 3.9.3, into {0}/version", dir.display()
     )]
     NoMirror {

@@ -1,17 +1,17 @@
 //! Downloads ZooKeeper's jars from the system's Debian mirror.
 //!
-//! The jars come out of Debian's packages, found through a private view of apt: one suite, its own
-//! lists, nothing installed, the system's apt untouched. The mirror is the one that the system's own
-//! sources name, and the signatures are checked with the system's keyring.
+//! The jars come out of Debian's packages, without installing these: of each release line the one
+//! that a suite of Debian has.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::{env, iter};
+use std::process::Command;
 
+use crate::apt::{Apt, mirror, run};
 use crate::dist::{Dist, Version};
 use crate::error::Error;
-use crate::home::{home, lock, make_dir};
+use crate::home::{home, list, lock, make_dir, remove, write};
 use crate::jar::hide_manifest;
 
 const PACKAGE: &str = "libzookeeper-java";
@@ -40,8 +40,6 @@ const WANTED: [&str; 9] = [
     "jctools-core",
     "snappy-java",
 ];
-
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Makes sure that a version is on this machine, with a Java to run it, and returns it.
 ///
@@ -169,76 +167,6 @@ fn download(version: Version, dists: &Path, dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A private view of one suite of one mirror.
-struct Apt {
-    options: Vec<String>,
-}
-
-impl Apt {
-    fn new(dir: &Path, mirror: &str, suite: &str) -> Result<Self, Error> {
-        let (sources, status) = (dir.join("sources.list"), dir.join("status"));
-        let signed = if Path::new(KEYRING).exists() {
-            format!("[signed-by={KEYRING}] ")
-        } else {
-            String::new() // then whatever keys the system trusts
-        };
-        write(
-            &sources,
-            format!("deb {signed}{mirror} {suite} main\n").as_bytes(),
-        )?;
-        write(&status, b"")?;
-        let options = [
-            format!("Dir::Etc::SourceList={}", sources.display()),
-            "Dir::Etc::SourceParts=-".to_owned(),
-            "Dir::Etc::Preferences=-".to_owned(),
-            "Dir::Etc::PreferencesParts=-".to_owned(),
-            format!("Dir::State::Lists={}", dir.join("lists").display()),
-            format!("Dir::State::Status={}", status.display()),
-            format!("Dir::Cache={}", dir.join("cache").display()),
-            "APT::Sandbox::User=".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-        ];
-        Ok(Self {
-            options: options.into(),
-        })
-    }
-
-    fn run(&self, program: &str, arguments: &[&str], dir: &Path) -> Result<String, Error> {
-        let options = self
-            .options
-            .iter()
-            .flat_map(|option| ["-o", option.as_str()]);
-        let all = iter::once("-q")
-            .chain(options)
-            .chain(arguments.iter().copied());
-        run(Command::new(program).args(all).current_dir(dir))
-    }
-}
-
-/// The first Debian mirror of the system's apt sources.
-fn mirror() -> Option<String> {
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    files.extend(list(Path::new("/etc/apt/sources.list.d")).unwrap_or_default());
-    files
-        .iter()
-        .find_map(|file| mirror_in(&fs::read_to_string(file).ok()?))
-}
-
-/// The first Debian mirror in the text of a sources file, in either of apt's two formats.
-fn mirror_in(text: &str) -> Option<String> {
-    let words = text.lines().filter_map(|line| {
-        let line = line.trim();
-        let rest = line
-            .strip_prefix("URIs:")
-            .or_else(|| line.strip_prefix("deb "))?;
-        Some(rest.split_whitespace())
-    });
-    words
-        .flatten()
-        .find(|word| word.contains("://") && word.trim_end_matches('/').ends_with("/debian"))
-        .map(str::to_owned)
-}
-
 /// ZooKeeper's release out of the name of its package: `libzookeeper-java_3.9.3-1_all.deb`.
 fn release_of(deb: &Path) -> Option<String> {
     let name = deb.file_name()?.to_str()?;
@@ -272,81 +200,9 @@ fn take_jars(root: &Path, lib: &Path) -> Result<(), Error> {
     missing.map_or(Ok(()), |jar| Err(Error::MissingJar { jar }))
 }
 
-/// The entries of a directory, sorted.
-fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let doing = format!("list {}", dir.display());
-    let mut paths = fs::read_dir(dir)
-        .and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.path()))
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .map_err(Error::io(doing))?;
-    paths.sort();
-    Ok(paths)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    fs::write(path, bytes).map_err(Error::io(format!("write {}", path.display())))
-}
-
-fn remove(dir: &Path) -> Result<(), Error> {
-    if !dir.exists() {
-        return Ok(());
-    }
-    fs::remove_dir_all(dir).map_err(Error::io(format!("remove {}", dir.display())))
-}
-
-/// Runs a command to its end and returns what it printed.
-fn run(command: &mut Command) -> Result<String, Error> {
-    command.stdin(Stdio::null()).env("LC_ALL", "C");
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .map_err(Error::io(format!("run {name}: is it installed?")))?;
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        return Ok(printed);
-    }
-    let arguments = command
-        .get_args()
-        .map(|argument| argument.to_string_lossy());
-    let command = iter::once(name.as_str().into())
-        .chain(arguments)
-        .collect::<Vec<_>>()
-        .join(" ");
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let output = if complaint.trim().is_empty() {
-        printed
-    } else {
-        complaint.into_owned()
-    };
-    Err(Error::Command {
-        command,
-        output: crate::log::last_lines(&output, 15),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mirrors_are_found_in_both_formats() {
-        let new = "Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie\n";
-        assert_eq!(
-            mirror_in(new).as_deref(),
-            Some("http://mirror.example/debian")
-        );
-        let old = "# deb http://no.example/debian x main\n\
-                   deb http://security.example/debian-security x main\n\
-                   deb [signed-by=/x.gpg] https://mirror.example/debian/ x main\n";
-        assert_eq!(
-            mirror_in(old).as_deref(),
-            Some("https://mirror.example/debian/")
-        );
-        assert_eq!(mirror_in("deb http://other.example/ubuntu x main\n"), None);
-    }
 
     #[test]
     fn the_release_is_in_the_name() {

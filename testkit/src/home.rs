@@ -38,6 +38,33 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(Error::io(format!("make the directory {}", path.display())))
 }
 
+/// The entries of a directory, sorted.
+pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let doing = format!("list {}", dir.display());
+    let mut paths = fs::read_dir(dir)
+        .and_then(|entries| {
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(Error::io(doing))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// Writes a whole file.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    fs::write(path, bytes).map_err(Error::io(format!("write {}", path.display())))
+}
+
+/// Removes a directory with all that is in it, if it is there.
+pub(crate) fn remove(dir: &Path) -> Result<(), Error> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(dir).map_err(Error::io(format!("remove {}", dir.display())))
+}
+
 /// Opens a lock file, which is made when missing.
 fn open(path: &Path) -> Result<File, Error> {
     let mut options = File::options();

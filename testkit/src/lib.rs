@@ -22,7 +22,8 @@
 //! # What it needs
 //!
 //! Linux with `sh`, `apt-get` and `dpkg` for the download, and Java, which it installs itself when it
-//! runs as root. Downloads and data go below `ZK_TESTKIT_HOME`, by default `~/.cache/zk-testkit`.
+//! runs as root. Downloads and data go below `ZK_TESTKIT_HOME`, by default `~/.cache/zk-testkit`. The
+//! Debian mirror is `ZK_TESTKIT_MIRROR`, by default the one that the system's apt sources name.
 //!
 //! # What it leaves behind
 //!
@@ -32,6 +33,7 @@
 
 #![forbid(unsafe_code)]
 
+mod apt;
 mod cluster;
 mod config;
 mod dist;

@@ -67,13 +67,12 @@ impl Member {
                 return Some(Err(Error::Ended { member, log }));
             }
             let answer = four_letter(self.address(), "srvr").ok()?;
-            match Mode::from_srvr(&answer)? {
-                Mode::ReadOnly => None, // the others are still on their way
-                mode => Some(Ok((
-                    mode,
-                    release_from_srvr(&answer).unwrap_or_default().to_owned(),
-                ))),
-            }
+            // A member that serves reads only is still waiting for the others.
+            let mode = Mode::from_srvr(&answer).filter(|mode| *mode != Mode::ReadOnly)?;
+            Some(Ok((
+                mode,
+                release_from_srvr(&answer).unwrap_or_default().to_owned(),
+            )))
         });
         match served {
             Some(Ok((mode, found))) if found == release => Ok(mode),

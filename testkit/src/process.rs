@@ -12,6 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
 };
@@ -63,9 +64,12 @@ impl Process {
         !matches!(waitid(WaitId::Pid(self.pid), how), Ok(None))
     }
 
-    /// Stops the child where it is; its sockets stay open and silent.
+    /// Stops the child where it is and returns once all its threads stand still; its sockets stay
+    /// open and silent.
     pub(crate) fn pause(&self) {
+        let how = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let _ = kill_process(self.pid, Signal::STOP);
+        while matches!(waitid(WaitId::Pid(self.pid), how), Err(Errno::INTR)) {}
     }
 
     /// Lets a paused child go on.
@@ -117,7 +121,8 @@ mod tests {
         let process = sleeper(&dir);
         let pid = process.pid();
         process.pause();
-        assert!(eventually(LIMIT, || (state(pid)? == 'T').then_some(())).is_some());
+        assert_eq!(state(pid), Some('T'));
+        process.pause();
         assert!(!process.has_ended());
         process.resume();
         assert!(eventually(LIMIT, || (state(pid)? == 'S').then_some(())).is_some());

@@ -1,5 +1,7 @@
 //! What the proxy does to connections; needs no server but an echo.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;

@@ -1,8 +1,8 @@
 //! Real servers: they start, pause, die and come back. Left out unless `ZK_REAL=1` is set, as they
 //! need Java and, the first time, the network.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use zk_testkit::{Cluster, Mode, Options, Sasl, Version, eventually, fetch, four_letter};
@@ -29,6 +29,18 @@ fn wait_for(what: &str, condition: impl Fn() -> bool) {
     );
 }
 
+/// The jars that a JVM has opened.
+fn open_jars(pid: u32) -> Vec<PathBuf> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let paths = files.filter_map(|file| fs::read_link(file.path()).ok());
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == "jar"))
+        .collect()
+}
+
 #[test]
 fn every_version_runs_standalone() {
     if !real() {
@@ -51,6 +63,13 @@ fn every_version_runs_standalone() {
                 .contains("tickTime=200")
         );
         assert!(!cluster.log_tail(0, 3).is_empty());
+        let jars = open_jars(cluster.pid(0).unwrap());
+        assert!(jars.iter().any(|jar| jar.ends_with("zookeeper.jar")));
+        // In particular none of those that the system may have of another version.
+        assert!(
+            jars.iter().all(|jar| jar.starts_with(cluster.dist().lib())),
+            "{jars:?}"
+        );
     }
 }
 
@@ -189,7 +208,7 @@ fn an_isolated_follower_serves_on_for_a_while() {
         wait_for("two followers in step", || synced("2.0") || synced("\t2"));
 
         cluster.isolate(follower);
-        let since = std::time::Instant::now();
+        let since = Instant::now();
         assert_eq!(cluster.mode(follower), Some(Mode::Follower));
         assert_eq!(cluster.four_letter(follower, "isro").unwrap(), "rw");
         wait_for("the end of the follower's patience", || {
