@@ -33,14 +33,15 @@ impl Apt {
         write(&status, b"")?;
         let options = [
             format!("Dir::Etc::SourceList={}", sources.display()),
-            "Dir::Etc::SourceParts=-".to_owned(),
-            "Dir::Etc::Preferences=-".to_owned(),
-            "Dir::Etc::PreferencesParts=-".to_owned(),
+            "Dir::Etc::SourceParts=/dev/null".to_owned(),
+            "Dir::Etc::Preferences=/dev/null".to_owned(),
+            "Dir::Etc::PreferencesParts=/dev/null".to_owned(),
             format!("Dir::State::Lists={}", dir.join("lists").display()),
             format!("Dir::State::Status={}", status.display()),
             format!("Dir::Cache={}", dir.join("cache").display()),
             "APT::Sandbox::User=".to_owned(),
             "Acquire::Languages=none".to_owned(),
+            "APT::Update::Error-Mode=any".to_owned(), // else a list that fails is a warning
         ];
         Ok(Self {
             options: options.into(),

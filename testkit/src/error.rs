@@ -1,13 +1,15 @@
 //! What can go wrong, each with what to do about it.
 
-use std::io;
+use std::error::Error as _;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// Why a server could not be fetched or started.
 ///
-/// The message says what to do; a log excerpt of the server, where there is one, ends it.
-#[derive(Debug, thiserror::Error)]
+/// The message says what to do; a log excerpt of the server, where there is one, ends it. `Debug`
+/// prints the same message with its cause, as that is what a test that unwraps the error shows.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Neither `ZK_TESTKIT_HOME` nor `HOME` is set.
@@ -35,7 +37,7 @@ pub enum Error {
     },
 
     /// A command that fetches or installs failed.
-    #[error("`{command}` failed: {output}")]
+    #[error("`{command}` failed; check the network and the apt sources, then try again: {output}")]
     Command {
         /// The command, as one would type it.
         command: String,
@@ -102,10 +104,29 @@ pub enum Error {
     },
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        self.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    }
+}
+
 impl Error {
     /// For `map_err`: wraps an [`io::Error`] with what was tried.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Io { doing, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_the_message_and_its_cause() {
+        let error = Error::io("open x")(io::Error::other("no such luck"));
+        assert_eq!(format!("{error}"), "cannot open x");
+        assert_eq!(format!("{error:?}"), "cannot open x: no such luck");
     }
 }
