@@ -209,25 +209,23 @@ impl FrameDecoder {
     /// Give it back by [`give_back`](Self::give_back), in whatever state. Bytes that are pushed
     /// meanwhile count as what follows those in the loan.
     pub fn lend(&mut self) -> Option<Lent> {
-        if self.next != self.chunk.len() || self.missing() < Self::LEND_THRESHOLD {
+        if self.next != self.chunk.len() {
             return None;
         }
-        let lent = match std::mem::replace(&mut self.under_way, UnderWay::Nothing) {
-            UnderWay::Held(lent) => lent,
+        let lent = match &mut self.under_way {
             UnderWay::Nothing => {
-                let length = PREFIX + length_prefix(&self.buffer).and_then(body_length)?;
-                if length - PREFIX > self.limit.min(Self::LEND_MAX) {
+                let length = length_prefix(&self.buffer).and_then(body_length)?;
+                let missing = (PREFIX + length).checked_sub(self.buffer.len())?;
+                if missing < Self::LEND_THRESHOLD || length > self.limit.min(Self::LEND_MAX) {
                     return None;
                 }
-                let mut lent = Lent::new(length);
+                let mut lent = Lent::new(PREFIX + length);
                 let filled = lent.fill_from(&self.buffer);
                 self.buffer.advance(filled);
                 lent
             }
-            other @ (UnderWay::Discarded { .. } | UnderWay::Out { .. }) => {
-                self.under_way = other;
-                return None;
-            }
+            UnderWay::Held(lent) if lent.missing() >= Self::LEND_THRESHOLD => lent.take(),
+            UnderWay::Held(_) | UnderWay::Discarded { .. } | UnderWay::Out { .. } => return None,
         };
         self.release_chunk();
         self.under_way = UnderWay::Out {

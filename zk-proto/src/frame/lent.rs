@@ -57,6 +57,20 @@ impl Lent {
         self.data.len() - self.filled
     }
 
+    /// Moves the loan out of the decoder, which then keeps the lease alone.
+    pub(super) fn take(&mut self) -> Self {
+        let Self {
+            data,
+            filled,
+            token,
+        } = self;
+        Self {
+            data: std::mem::take(data),
+            filled: *filled,
+            token: Arc::clone(token),
+        }
+    }
+
     pub(super) fn take_bytes(&mut self) -> Bytes {
         Bytes::from(std::mem::take(&mut self.data))
     }
