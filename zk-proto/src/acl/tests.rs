@@ -126,3 +126,16 @@ fn everybody_is_decoded_without_an_allocation() {
         }]
     ));
 }
+
+#[test]
+fn debug_shows_no_hashes_of_passwords() {
+    let acl = Acl::digest("bob", "secret", Perms::ALL);
+    assert_eq!(
+        format!("{acl:?}"),
+        "Acl { perms: Perms(ALL), id: Id(digest:bob:x) }"
+    );
+    assert_eq!(
+        format!("{:?} {:?}", Id::ANYONE, Id::AUTH),
+        "Id(world:anyone) Id(auth:)"
+    );
+}

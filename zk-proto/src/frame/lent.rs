@@ -1,6 +1,9 @@
 //! The loan of a buffer.
 
-use std::sync::{Arc, Weak};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
 
@@ -9,7 +12,6 @@ use bytes::Bytes;
 /// See [`FrameDecoder::lend`](crate::FrameDecoder::lend). A loan that is dropped instead of
 /// [given back](crate::FrameDecoder::give_back) loses a part of the stream, and with it the
 /// connection.
-#[derive(Debug)]
 #[must_use = "a loan that is not given back is a lost connection"]
 pub struct Lent {
     data: Vec<u8>,
@@ -77,6 +79,12 @@ impl Lent {
 
     pub(super) fn lease(&self) -> Lease {
         Lease(Arc::downgrade(&self.token))
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lent({} of {} bytes)", self.filled, self.data.len())
     }
 }
 

@@ -339,3 +339,24 @@ fn memory_is_used_again_when_nobody_holds_on_to_it() {
         decoder.buffer.capacity()
     );
 }
+
+#[test]
+fn debug_shows_lengths_only() {
+    let mut decoder = FrameDecoder::new(100_000);
+    let secret = [b's'; 99_999];
+    decoder.push(&[framed(b"sss"), framed(b"ss"), framed(&secret)[..9].to_vec()].concat());
+    let frame = decoder.next_frame().unwrap().unwrap();
+    assert_eq!(
+        format!("{frame:?} {:?}", frame.reader().unwrap()),
+        "Whole(3 bytes) Reader(3 bytes left)"
+    );
+    assert_eq!(
+        format!("{decoder:?}"),
+        "FrameDecoder { limit: 100000, buffered: 9, ready: 6, under_way: Nothing }"
+    );
+    assert!(next(&mut decoder).is_some());
+    let lent = decoder.lend().unwrap();
+    assert_eq!(format!("{lent:?}"), "Lent(9 of 100003 bytes)");
+    decoder.give_back(lent);
+    assert!(format!("{decoder:?}").contains("under_way: Held(Lent(9 of 100003 bytes))"));
+}
