@@ -1,0 +1,479 @@
+//! Several operations in one request, and their results.
+//!
+//! Each item stands behind a head of its own: its type, whether the list ends here, and an error
+//! code (`MultiHeader` of the Java client).
+
+use std::{borrow::Cow, fmt};
+
+use crate::{
+    Acl, Children, Chroot, DecodeError, ErrorCode, OpCode, Payload, Reader, Stat, WireMode,
+    data::Length,
+    put_boolean, put_int, put_text,
+    records::{Create, Delete, PathVersion, PathWatch, SetData},
+};
+
+/// One write of a multi. `Debug` shows the length of data only.
+#[derive(Clone, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "servers accept no other operations within a multi"
+)]
+pub enum MultiOp<'a> {
+    /// Creates a node.
+    Create {
+        /// The node.
+        path: Cow<'a, str>,
+        /// Its data; `None` is null.
+        data: Option<Cow<'a, [u8]>>,
+        /// Its access control list.
+        acl: Cow<'a, [Acl]>,
+        /// Its kind.
+        mode: WireMode,
+        /// Whether the result has a [`Stat`], which needs a server that does so within a multi.
+        with_stat: bool,
+    },
+    /// Deletes a node.
+    Delete {
+        /// The node.
+        path: Cow<'a, str>,
+        /// The version that it must have, or [`ANY_VERSION`](crate::ANY_VERSION).
+        version: i32,
+    },
+    /// Replaces the data of a node.
+    SetData {
+        /// The node.
+        path: Cow<'a, str>,
+        /// The new data; `None` is null.
+        data: Option<Cow<'a, [u8]>>,
+        /// The version that it must have, or [`ANY_VERSION`](crate::ANY_VERSION).
+        version: i32,
+    },
+    /// Checks the version of a node.
+    Check {
+        /// The node.
+        path: Cow<'a, str>,
+        /// The version that it must have, or [`ANY_VERSION`](crate::ANY_VERSION).
+        version: i32,
+    },
+}
+
+impl<'a> MultiOp<'a> {
+    /// The operation.
+    pub fn opcode(&self) -> OpCode {
+        match self {
+            Self::Create {
+                mode, with_stat, ..
+            } => mode.opcode(*with_stat),
+            Self::Delete { .. } => OpCode::DELETE,
+            Self::SetData { .. } => OpCode::SET_DATA,
+            Self::Check { .. } => OpCode::CHECK,
+        }
+    }
+
+    /// The node that it is about.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Create { path, .. }
+            | Self::Delete { path, .. }
+            | Self::SetData { path, .. }
+            | Self::Check { path, .. } => path,
+        }
+    }
+
+    pub(crate) fn encode_list(ops: &[Self], chroot: &Chroot, out: &mut Vec<u8>) {
+        for op in ops {
+            Head::of(op.opcode()).encode(out);
+            op.encode(chroot, out);
+        }
+        Head::END.encode(out);
+    }
+
+    pub(crate) fn decode_list(reader: &mut Reader<'a>) -> Result<Vec<Self>, DecodeError> {
+        let mut ops = Vec::new();
+        while let Some(head) = Head::decode(reader)? {
+            ops.push(Self::decode(head.opcode, reader)?);
+        }
+        Ok(ops)
+    }
+
+    fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) {
+        match self {
+            Self::Create {
+                path,
+                data,
+                acl,
+                mode,
+                ..
+            } => {
+                Create::put(path, data.as_deref(), acl, *mode, chroot, out);
+            }
+            Self::Delete { path, version } => Delete::put(path, *version, chroot, out),
+            Self::SetData {
+                path,
+                data,
+                version,
+            } => {
+                SetData::put(path, data.as_deref(), *version, chroot, out);
+            }
+            Self::Check { path, version } => PathVersion::put(path, *version, chroot, out),
+        }
+    }
+
+    fn decode(opcode: OpCode, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(match opcode {
+            OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL => {
+                let Create {
+                    path,
+                    data,
+                    acl,
+                    mode,
+                } = Create::read(opcode, reader)?;
+                Self::Create {
+                    path,
+                    data,
+                    acl,
+                    mode,
+                    with_stat: opcode != OpCode::CREATE,
+                }
+            }
+            OpCode::DELETE => {
+                let Delete { path, version } = Delete::read(reader)?;
+                Self::Delete { path, version }
+            }
+            OpCode::SET_DATA => {
+                let SetData {
+                    path,
+                    data,
+                    version,
+                } = SetData::read(reader)?;
+                Self::SetData {
+                    path,
+                    data,
+                    version,
+                }
+            }
+            OpCode::CHECK => {
+                let PathVersion { path, version } = PathVersion::read(reader)?;
+                Self::Check { path, version }
+            }
+            OpCode(value) => {
+                return Err(DecodeError::BadValue {
+                    what: "type within a multi",
+                    value,
+                });
+            }
+        })
+    }
+}
+
+impl fmt::Debug for MultiOp<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create {
+                path,
+                data,
+                acl,
+                mode,
+                with_stat,
+            } => f
+                .debug_struct("Create")
+                .field("path", path)
+                .field("data", &Length(data.as_deref()))
+                .field("acl", acl)
+                .field("mode", mode)
+                .field("with_stat", with_stat)
+                .finish(),
+            Self::Delete { path, version } => f
+                .debug_struct("Delete")
+                .field("path", path)
+                .field("version", version)
+                .finish(),
+            Self::SetData {
+                path,
+                data,
+                version,
+            } => f
+                .debug_struct("SetData")
+                .field("path", path)
+                .field("data", &Length(data.as_deref()))
+                .field("version", version)
+                .finish(),
+            Self::Check { path, version } => f
+                .debug_struct("Check")
+                .field("path", path)
+                .field("version", version)
+                .finish(),
+        }
+    }
+}
+
+/// One read of a multi-read. Servers set no watches for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "servers accept no other operations within a multi-read"
+)]
+pub enum ReadOp<'a> {
+    /// Reads the data of a node.
+    GetData {
+        /// The node.
+        path: Cow<'a, str>,
+    },
+    /// Lists the children of a node.
+    GetChildren {
+        /// The node.
+        path: Cow<'a, str>,
+    },
+}
+
+impl<'a> ReadOp<'a> {
+    /// The operation.
+    pub fn opcode(&self) -> OpCode {
+        match self {
+            Self::GetData { .. } => OpCode::GET_DATA,
+            Self::GetChildren { .. } => OpCode::GET_CHILDREN,
+        }
+    }
+
+    /// The node that it is about.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::GetData { path } | Self::GetChildren { path } => path,
+        }
+    }
+
+    pub(crate) fn encode_list(ops: &[Self], chroot: &Chroot, out: &mut Vec<u8>) {
+        for op in ops {
+            Head::of(op.opcode()).encode(out);
+            PathWatch::put(op.path(), false, chroot, out);
+        }
+        Head::END.encode(out);
+    }
+
+    pub(crate) fn decode_list(reader: &mut Reader<'a>) -> Result<Vec<Self>, DecodeError> {
+        let mut ops = Vec::new();
+        while let Some(head) = Head::decode(reader)? {
+            ops.push(match head.opcode {
+                OpCode::GET_DATA => Self::GetData {
+                    path: PathWatch::read(reader)?.path,
+                },
+                OpCode::GET_CHILDREN => Self::GetChildren {
+                    path: PathWatch::read(reader)?.path,
+                },
+                OpCode(value) => {
+                    return Err(DecodeError::BadValue {
+                        what: "type within a multi-read",
+                        value,
+                    });
+                }
+            });
+        }
+        Ok(ops)
+    }
+}
+
+/// What became of one write of a multi.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is one variant for each type of result"
+)]
+pub enum MultiResult {
+    /// A node was created.
+    Created {
+        /// Its path, with the counter if it is sequential.
+        path: String,
+        /// Its metadata. Servers before 3.7.2, 3.8.2 and 3.9 leave it out.
+        stat: Option<Stat>,
+    },
+    /// A node was deleted.
+    Deleted,
+    /// Data was written.
+    Set(Stat),
+    /// A version was as expected.
+    Checked,
+    /// The multi failed, and nothing was done: [`ErrorCode::OK`] before the operation that failed,
+    /// its own code there, [`ErrorCode::RUNTIME_INCONSISTENCY`] after it.
+    Error(ErrorCode),
+}
+
+impl MultiResult {
+    pub(crate) fn encode_list(results: &[Self], out: &mut Vec<u8>) {
+        for result in results {
+            match result {
+                Self::Created { path, stat } => {
+                    let opcode = if stat.is_some() {
+                        OpCode::CREATE2
+                    } else {
+                        OpCode::CREATE
+                    };
+                    Head::result(opcode).encode(out);
+                    put_text(out, path);
+                    if let Some(stat) = stat {
+                        stat.encode(out);
+                    }
+                }
+                Self::Deleted => Head::result(OpCode::DELETE).encode(out),
+                Self::Set(stat) => {
+                    Head::result(OpCode::SET_DATA).encode(out);
+                    stat.encode(out);
+                }
+                Self::Checked => Head::result(OpCode::CHECK).encode(out),
+                Self::Error(err) => encode_error(*err, out),
+            }
+        }
+        Head::END.encode(out);
+    }
+
+    pub(crate) fn decode_list(reader: &mut Reader<'_>) -> Result<Vec<Self>, DecodeError> {
+        let mut results = Vec::new();
+        while let Some(head) = Head::decode(reader)? {
+            results.push(match head.opcode {
+                OpCode::CREATE => Self::Created {
+                    path: reader.text("path")?.into_owned(),
+                    stat: None,
+                },
+                OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL => Self::Created {
+                    path: reader.text("path")?.into_owned(),
+                    stat: Some(Stat::decode(reader)?),
+                },
+                OpCode::DELETE => Self::Deleted,
+                OpCode::SET_DATA => Self::Set(Stat::decode(reader)?),
+                OpCode::CHECK => Self::Checked,
+                OpCode::ERROR => Self::Error(decode_error(reader)?),
+                OpCode(value) => {
+                    return Err(DecodeError::BadValue {
+                        what: "type of a multi result",
+                        value,
+                    });
+                }
+            });
+        }
+        Ok(results)
+    }
+}
+
+/// What became of one read of a multi-read. Each fails on its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is one variant for each type of result"
+)]
+pub enum ReadResult {
+    /// The data of a node.
+    Data {
+        /// The data.
+        data: Payload,
+        /// The metadata.
+        stat: Stat,
+    },
+    /// The names of the children of a node.
+    Children(Children),
+    /// The read failed.
+    Error(ErrorCode),
+}
+
+impl ReadResult {
+    pub(crate) fn encode_list(results: &[Self], out: &mut Vec<u8>) {
+        for result in results {
+            match result {
+                Self::Data { data, stat } => {
+                    Head::result(OpCode::GET_DATA).encode(out);
+                    crate::put_buffer(out, data.as_option());
+                    stat.encode(out);
+                }
+                Self::Children(children) => {
+                    Head::result(OpCode::GET_CHILDREN).encode(out);
+                    children.encode(out);
+                }
+                Self::Error(err) => encode_error(*err, out),
+            }
+        }
+        Head::END.encode(out);
+    }
+
+    pub(crate) fn decode_list(reader: &mut Reader<'_>) -> Result<Vec<Self>, DecodeError> {
+        let mut results = Vec::new();
+        while let Some(head) = Head::decode(reader)? {
+            results.push(match head.opcode {
+                OpCode::GET_DATA => Self::Data {
+                    data: reader.payload("data")?,
+                    stat: Stat::decode(reader)?,
+                },
+                OpCode::GET_CHILDREN => Self::Children(Children::decode(reader)?),
+                OpCode::ERROR => Self::Error(decode_error(reader)?),
+                OpCode(value) => {
+                    return Err(DecodeError::BadValue {
+                        what: "type of a multi-read result",
+                        value,
+                    });
+                }
+            });
+        }
+        Ok(results)
+    }
+}
+
+/// What stands in front of each item.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    opcode: OpCode,
+    done: bool,
+    err: i32,
+}
+
+impl Head {
+    const END: Self = Self {
+        opcode: OpCode::ERROR,
+        done: true,
+        err: -1,
+    };
+
+    /// Of an operation in a request.
+    const fn of(opcode: OpCode) -> Self {
+        Self {
+            opcode,
+            done: false,
+            err: -1,
+        }
+    }
+
+    const fn result(opcode: OpCode) -> Self {
+        Self {
+            opcode,
+            done: false,
+            err: 0,
+        }
+    }
+
+    fn encode(self, out: &mut Vec<u8>) {
+        put_int(out, self.opcode.0);
+        put_boolean(out, self.done);
+        put_int(out, self.err);
+    }
+
+    /// `None` ends the list.
+    fn decode(reader: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+        let head = Self {
+            opcode: OpCode(reader.int("type within a multi")?),
+            done: reader.boolean("end of a multi")?,
+            err: reader.int("error code within a multi")?,
+        };
+        Ok((!head.done).then_some(head))
+    }
+}
+
+/// A failure has its code twice: in the head and as its body.
+fn encode_error(err: ErrorCode, out: &mut Vec<u8>) {
+    Head {
+        opcode: OpCode::ERROR,
+        done: false,
+        err: err.0,
+    }
+    .encode(out);
+    put_int(out, err.0);
+}
+
+fn decode_error(reader: &mut Reader<'_>) -> Result<ErrorCode, DecodeError> {
+    reader.int("error code of a multi result").map(ErrorCode)
+}

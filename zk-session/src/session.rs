@@ -1,0 +1,491 @@
+//! The session: its inputs, its outputs, and what it knows.
+
+mod active;
+mod closing;
+mod handshake;
+mod lifecycle;
+mod probe;
+mod restore;
+mod stats;
+mod submit;
+mod timeout;
+mod transmit;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use zk_proto::{Lent, Password, ServerAddr, SessionId, Zxid};
+
+use crate::backoff::Backoff;
+use crate::link::{Link, Purpose, Stage};
+use crate::liveness::Liveness;
+use crate::queue::{Slot, Unsent};
+use crate::rng::Rng;
+use crate::servers::Servers;
+use crate::timers::Timers;
+use crate::watch::{Restore, Watches};
+use crate::{
+    Action, Config, ConnId, Event, KeepAlive, LinkError, Refused, RequestId, SaslError, State,
+    TimerId, WatchId,
+};
+
+pub use stats::Stats;
+
+/// A ZooKeeper session, without the I/O. See the [crate](crate) for how to drive one.
+///
+/// * *What happened* is told by `handle_*`. These never fail: a mistake of the peer or the network
+///   becomes an event. News of an old connection is ignored, `now` is clamped to the latest seen.
+/// * *What is asked* is told by [`submit`](Self::submit) and the like. A mistake of the caller is an
+///   error of that call.
+/// * *What to do* is fetched by `poll_*`. Forgetting to fetch delays output, nothing else.
+pub struct Session {
+    config: Arc<Config>,
+    rng: Rng,
+    now: Instant,
+    servers: Servers,
+    backoff: Backoff,
+    /// When the current series of failed attempts began.
+    failing_since: Option<Instant>,
+    state: State,
+    identity: Option<Identity>,
+    /// A session that was given up and is to be closed before another is made.
+    stale: Option<Stale>,
+    link: Option<Link>,
+    retry_at: Option<Instant>,
+    probe: probe::Probing,
+    last_conn: u64,
+    last_request: u64,
+    /// The newest of the application's requests that was sent.
+    last_sent: RequestId,
+    /// The application's requests.
+    unsent: Unsent,
+    /// The session's own requests: they go first.
+    control: Unsent,
+    in_flight: VecDeque<Slot>,
+    counted: usize,
+    counted_bytes: usize,
+    timers: Timers,
+    watches: Watches,
+    restore: Option<Restore>,
+    /// Paths whose registrations are to be looked at after the restore.
+    unreconciled: Vec<u32>,
+    /// A gap for persistent watchers that is open since the connection was lost.
+    gap_from: Option<Zxid>,
+    live: Liveness,
+    keep_alive: KeepAlive,
+    keep_alive_queued: bool,
+    ping_sent: Option<Instant>,
+    credentials: Vec<Credential>,
+    /// Credentials whose replies are awaited.
+    offered: VecDeque<(RequestId, Credential)>,
+    closing: Option<closing::Closing>,
+    ended: Option<Ended>,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+    last_zxid: Zxid,
+    /// The server did not know removeWatches.
+    cannot_unwatch: bool,
+    last_error: Option<(ServerAddr, LinkError)>,
+    counters: stats::Counters,
+}
+
+/// The session as the servers know it.
+#[derive(Clone, Debug)]
+struct Identity {
+    id: SessionId,
+    password: Password,
+    timeout: Duration,
+    /// Was it ever on a server with a quorum? If not, no other server knows it.
+    seen_writable: bool,
+}
+
+/// A session that was given up.
+#[derive(Clone, Debug)]
+struct Stale {
+    identity: Identity,
+    /// Servers that have been reached in vain.
+    refusals: u32,
+}
+
+#[derive(Clone)]
+struct Credential {
+    scheme: String,
+    data: Vec<u8>,
+}
+
+/// Why nothing will happen any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ended {
+    Closed,
+    AuthFailed,
+}
+
+impl Ended {
+    fn refused(self) -> Refused {
+        match self {
+            Self::Closed => Refused::Closed,
+            Self::AuthFailed => Refused::AuthFailed,
+        }
+    }
+}
+
+impl Session {
+    /// A session that begins to connect. Everything random in it comes from `seed`.
+    pub fn new(config: Arc<Config>, seed: [u8; 32], now: Instant) -> Self {
+        let mut rng = Rng::new(seed);
+        let servers = Servers::new(&config.servers, config.randomize_hosts, &mut rng);
+        let identity = config.resume.clone().map(|(id, password)| Identity {
+            id,
+            password,
+            timeout: config.session_timeout,
+            seen_writable: true,
+        });
+        let credentials = config
+            .auth
+            .iter()
+            .map(|(scheme, data)| Credential {
+                scheme: scheme.clone(),
+                data: data.clone(),
+            })
+            .collect();
+        let mut session = Self {
+            backoff: Backoff::new(config.reconnect.clone()),
+            config,
+            rng,
+            now,
+            servers,
+            failing_since: None,
+            state: State::Lost,
+            identity,
+            stale: None,
+            link: None,
+            retry_at: None,
+            probe: probe::Probing::default(),
+            last_conn: 0,
+            last_request: 0,
+            last_sent: RequestId(0),
+            unsent: Unsent::default(),
+            control: Unsent::default(),
+            in_flight: VecDeque::new(),
+            counted: 0,
+            counted_bytes: 0,
+            timers: Timers::default(),
+            watches: Watches::default(),
+            restore: None,
+            unreconciled: Vec::new(),
+            gap_from: None,
+            live: Liveness::default(),
+            keep_alive: KeepAlive::Ping,
+            keep_alive_queued: false,
+            ping_sent: None,
+            credentials,
+            offered: VecDeque::new(),
+            closing: None,
+            ended: None,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            last_zxid: Zxid::ZERO,
+            cannot_unwatch: false,
+            last_error: None,
+            counters: stats::Counters::default(),
+        };
+        session.attempt();
+        session
+    }
+
+    /// The transport of a connection is up.
+    pub fn handle_connected(&mut self, now: Instant, conn: ConnId) {
+        self.clock(now);
+        if self.probe.is(conn) {
+            self.probe_connected();
+        } else if self.has_link(conn) {
+            self.greet();
+        }
+    }
+
+    /// Bytes have arrived. They are copied once.
+    pub fn handle_data(&mut self, now: Instant, conn: ConnId, data: &[u8]) {
+        self.clock(now);
+        if data.is_empty() {
+            return;
+        }
+        if self.probe.is(conn) {
+            self.probe_data(data);
+            return;
+        }
+        let Some(link) = self.link.as_mut().filter(|link| link.conn == conn) else {
+            return;
+        };
+        self.counters.bytes_in += data.len() as u64;
+        self.live.last_heard = Some(self.now);
+        let Some(decoder) = &mut link.decoder else {
+            return;
+        };
+        match &mut link.security {
+            None => decoder.push(data),
+            Some(security) => match security.decode(data) {
+                Ok(plain) => decoder.push(plain),
+                Err(error) => {
+                    self.drop_link(LinkError::Layer(error), true);
+                    return;
+                }
+            },
+        }
+        self.read_frames();
+    }
+
+    /// A buffer of [`lend`](Self::lend) comes back, with bytes that have arrived in it.
+    pub fn handle_lent(&mut self, now: Instant, conn: ConnId, lent: Lent) {
+        self.clock(now);
+        let Some(link) = self.link.as_mut().filter(|link| link.conn == conn) else {
+            return;
+        };
+        let Some(decoder) = &mut link.decoder else {
+            return;
+        };
+        let before = decoder.missing();
+        decoder.give_back(lent);
+        let read = before.saturating_sub(decoder.missing());
+        if read > 0 {
+            self.counters.bytes_in += read as u64;
+            self.live.last_heard = Some(self.now);
+        }
+        self.read_frames();
+    }
+
+    /// A connection has ended, or could not be made: `why` is [`io::ErrorKind::UnexpectedEof`] when
+    /// the peer closed it, [`io::ErrorKind::NotFound`] when the name did not resolve.
+    pub fn handle_disconnected(&mut self, now: Instant, conn: ConnId, why: io::ErrorKind) {
+        self.clock(now);
+        if self.probe.is(conn) {
+            self.probe_failed();
+            return;
+        }
+        let Some(link) = self.link.as_ref().filter(|link| link.conn == conn) else {
+            return;
+        };
+        let error = link.closed_early(why);
+        let closing_old = matches!(link.stage, Stage::ClosingOld);
+        if closing_old && self.identity.is_none() {
+            // The server closes the connection after closeSession: whatever became of the reply.
+            self.old_session_closed();
+            return;
+        }
+        self.drop_link(error, false);
+    }
+
+    /// The driver's answer to [`Action::Sasl`].
+    pub fn handle_sasl(&mut self, now: Instant, conn: ConnId, token: Result<Vec<u8>, SaslError>) {
+        self.clock(now);
+        if self.has_link(conn) {
+            self.sasl_token(token);
+        }
+    }
+
+    /// Reads a large reply without copying it twice: the buffer of the frame under way, if it is
+    /// large. Read into it, outside of any lock, and give it to [`handle_lent`](Self::handle_lent);
+    /// meanwhile do not call [`handle_data`](Self::handle_data) for this connection.
+    pub fn lend(&mut self, conn: ConnId) -> Option<Lent> {
+        let link = self.link.as_mut().filter(|link| link.conn == conn)?;
+        if link.security.is_some() {
+            return None;
+        }
+        link.decoder.as_mut()?.lend()
+    }
+
+    /// How many bytes a large reply still lacks. 0 when none is under way.
+    pub fn read_hint(&self, conn: ConnId) -> usize {
+        let link = self
+            .link
+            .as_ref()
+            .filter(|link| link.conn == conn && link.security.is_none());
+        link.and_then(|link| link.decoder.as_ref())
+            .map_or(0, zk_proto::FrameDecoder::missing)
+    }
+
+    /// Fires [`Event::Timer`] at `at`, or as soon as the driver notices.
+    pub fn set_timer(&mut self, at: Instant) -> TimerId {
+        self.timers.set_user(at)
+    }
+
+    /// Takes a timer back. One that has fired already is left alone.
+    pub fn cancel_timer(&mut self, id: TimerId) {
+        self.timers.cancel_user(id);
+    }
+
+    /// Drops a watcher. With the last one on its path, the server's registration is removed too.
+    pub fn unwatch(&mut self, now: Instant, id: WatchId) {
+        self.clock(now);
+        if let Some(entry) = self.watches.drop_watcher(id) {
+            self.reconcile(entry);
+        }
+    }
+
+    /// Replaces the list of servers. If the current one is not on it, or if the list has grown and
+    /// the draw says so, the connection moves; the session stays
+    /// (`StaticHostProvider.updateServerList` of the Java client).
+    pub fn set_servers(&mut self, now: Instant, servers: &[ServerAddr]) {
+        self.clock(now);
+        if servers.is_empty() || self.ended.is_some() {
+            return;
+        }
+        let current = self
+            .link
+            .as_ref()
+            .filter(|l| l.is_active())
+            .map(|l| l.server.clone());
+        if self
+            .servers
+            .update(servers, current.as_ref(), &mut self.rng)
+        {
+            self.drop_link(LinkError::ServerRemoved, true);
+        } else if self.link.is_none() && self.retry_at.is_some() {
+            self.attempt();
+        }
+    }
+
+    /// Sets the servers that are tried after the configured ones, such as learnt members of the
+    /// ensemble. They are never preferred, and each call replaces those of the one before.
+    pub fn set_fallback_servers(&mut self, servers: &[ServerAddr]) {
+        self.servers.set_fallback(servers);
+    }
+
+    /// Chooses how the session is kept alive while there is nothing else to send.
+    pub fn set_keep_alive(&mut self, now: Instant, keep_alive: KeepAlive) {
+        self.clock(now);
+        self.keep_alive = keep_alive;
+    }
+
+    /// Drops the connection, keeps the session, and connects to the next server.
+    pub fn reconnect(&mut self, now: Instant) {
+        self.clock(now);
+        self.drop_link(LinkError::Requested, true);
+    }
+
+    /// Fills `out` from the session's generator.
+    pub fn random(&mut self, out: &mut [u8]) {
+        self.rng.fill(out);
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next thing that happened.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Whether there is, or is not, a usable connection.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Before this moment the servers cannot have dropped the session. `None` without a session,
+    /// and while none has been proven to live. See [`KeepAlive::Sync`] for keeping it in the future.
+    pub fn deadline(&self) -> Option<Instant> {
+        let identity = self.identity.as_ref()?;
+        let margin = self.config.clock_margin.unwrap_or(identity.timeout / 20);
+        self.live.deadline(identity.timeout, margin)
+    }
+
+    /// The session's id and password, for resuming it; `None` without a session.
+    pub fn credentials(&self) -> Option<(SessionId, Password)> {
+        let live = self.state != State::Lost;
+        self.identity
+            .as_ref()
+            .filter(|_| live)
+            .map(|i| (i.id, i.password.clone()))
+    }
+
+    /// The newest transaction this session has seen the result of.
+    pub fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    /// The session timeout that the servers have set; `None` without a session.
+    pub fn negotiated_timeout(&self) -> Option<Duration> {
+        self.identity
+            .as_ref()
+            .filter(|_| self.state != State::Lost)
+            .map(|i| i.timeout)
+    }
+
+    /// The server that the session is connected to.
+    pub fn server(&self) -> Option<&ServerAddr> {
+        self.link
+            .as_ref()
+            .filter(|link| link.is_active())
+            .map(|link| &link.server)
+    }
+
+    /// The servers, in the order in which they are tried.
+    pub fn servers(&self) -> Vec<ServerAddr> {
+        self.servers.list().cloned().collect()
+    }
+
+    /// Why the last attempt or connection failed, and where.
+    pub fn last_error(&self) -> Option<(&ServerAddr, &LinkError)> {
+        self.last_error
+            .as_ref()
+            .map(|(server, error)| (server, error))
+    }
+
+    /// May more bytes be read? Not while too many events wait to be fetched.
+    pub fn wants_read(&self, conn: ConnId) -> bool {
+        self.probe.is(conn) || (self.has_link(conn) && self.events.len() < self.config.max_events)
+    }
+
+    /// Is all over, and all fetched? The driver may return then.
+    pub fn is_finished(&self) -> bool {
+        self.ended.is_some()
+            && self.link.is_none()
+            && self.actions.is_empty()
+            && self.events.is_empty()
+    }
+
+    fn has_link(&self, conn: ConnId) -> bool {
+        self.link.as_ref().is_some_and(|link| link.conn == conn)
+    }
+
+    /// Time never runs backwards in here.
+    fn clock(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn next_conn(&mut self) -> ConnId {
+        self.last_conn += 1;
+        ConnId(self.last_conn)
+    }
+
+    fn timeout(&self) -> Duration {
+        self.identity
+            .as_ref()
+            .map_or(self.config.session_timeout, |i| i.timeout)
+    }
+
+    fn purpose(&self) -> Purpose {
+        if self.stale.is_some() {
+            Purpose::CloseOld
+        } else {
+            Purpose::Attach
+        }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("state", &self.state)
+            .field("id", &self.identity.as_ref().map(|i| i.id))
+            .field("server", &self.server())
+            .field("last_zxid", &self.last_zxid)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

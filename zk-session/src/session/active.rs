@@ -1,0 +1,308 @@
+//! What arrives on a connection, frame by frame and in order.
+
+use tracing::warn;
+use zk_proto::{
+    ErrorCode, Frame, FrameError, OpCode, Reader, Reply, ReplyHeader, WatcherEventRef, Xid,
+};
+
+use super::Session;
+use crate::link::{MAX_GREETING, Stage};
+use crate::queue::{Kind, Slot, WatchKind};
+use crate::{
+    AuthFailure, CloseOutcome, LinkError, ProtocolError, RequestError, StateReason, Stranger,
+};
+
+impl Session {
+    /// Reads all frames that have arrived.
+    pub(super) fn read_frames(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let conn = link.conn;
+        if matches!(link.stage, Stage::Greeting { .. } | Stage::Connecting) {
+            if let Some(stranger) = link.stranger() {
+                return self.drop_link(LinkError::NotZooKeeper(stranger), true);
+            }
+        }
+        // Out of the session, so that a frame can be read where it lies.
+        let Some(mut decoder) = link.decoder.take() else {
+            return;
+        };
+        loop {
+            decoder.set_limit(self.frame_limit());
+            let next = match decoder.next_frame() {
+                Ok(Some(next)) => next,
+                Ok(None) => break,
+                Err(error) => return self.drop_link(bad_frame(error), true),
+            };
+            match next {
+                Frame::Whole { chunk, range } => self.frame(Reader::within(chunk, range)),
+                Frame::TooLarge { head, length } => self.too_large(&head, length),
+            }
+            if !self.has_link(conn) {
+                return;
+            }
+        }
+        if let Some(link) = &mut self.link {
+            link.decoder = Some(decoder);
+        }
+        self.advance_closing();
+    }
+
+    fn frame_limit(&self) -> usize {
+        match self.link.as_ref().map(|link| &link.stage) {
+            Some(Stage::Greeting { .. } | Stage::Connecting) => MAX_GREETING,
+            _ => self.config.max_reply_bytes,
+        }
+    }
+
+    fn frame(&mut self, mut reader: Reader<'_>) {
+        let Some(link) = &self.link else { return };
+        match link.stage {
+            Stage::Active { .. } => self.active_frame(reader),
+            Stage::Connecting => self.drop_link(LinkError::NotZooKeeper(Stranger::Other), true),
+            Stage::Greeting { .. } => self.greeting(reader),
+            Stage::Sasl { .. } | Stage::Auth { .. } | Stage::ClosingOld => {
+                let header = match ReplyHeader::decode(&mut reader) {
+                    Ok(header) => header,
+                    Err(error) => return self.drop_link(undecodable(error), true),
+                };
+                match (&link.stage, header.xid) {
+                    (_, Xid::PING | Xid::WATCH) => {}
+                    (Stage::Auth { .. }, Xid::AUTH) => self.credential_reply(header),
+                    (Stage::Sasl { .. }, _) => self.sasl_reply(header, reader),
+                    (Stage::ClosingOld, _) => self.old_session_closed(),
+                    (_, got) => self.wrong_xid(got, Xid::AUTH),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn active_frame(&mut self, mut reader: Reader<'_>) {
+        let header = match ReplyHeader::decode(&mut reader) {
+            Ok(header) => header,
+            Err(error) => return self.drop_link(undecodable(error), true),
+        };
+        if header.err == ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH {
+            return self.fail_auth(AuthFailure::Required);
+        }
+        match header.xid {
+            Xid::WATCH => self.watch_event(header, reader),
+            Xid::PING => {
+                if let Some(sent) = self.ping_sent.take() {
+                    self.counters.round_trip = Some(self.now - sent);
+                }
+            }
+            Xid::AUTH => self.credential_answer(header),
+            _ => self.answer(header, Body::Here(reader)),
+        }
+    }
+
+    /// A frame above the limit: if it answers a request, that request fails and no other.
+    fn too_large(&mut self, head: &[u8; ReplyHeader::LEN], length: usize) {
+        let header = ReplyHeader::from_head(head);
+        let is_active = self.link.as_ref().is_some_and(crate::link::Link::is_active);
+        if is_active && header.xid.0 > 0 {
+            self.answer(header, Body::TooLarge(length));
+        } else {
+            self.drop_link(LinkError::Protocol(ProtocolError::TooLarge(length)), true);
+        }
+    }
+
+    fn wrong_xid(&mut self, got: Xid, expected: Xid) {
+        let error = ProtocolError::WrongXid { got, expected };
+        self.drop_link(LinkError::Protocol(error), true);
+    }
+
+    /// The answer to the oldest request in flight, or a breach of the protocol.
+    #[inline]
+    fn answer(&mut self, header: ReplyHeader, body: Body<'_>) {
+        // Credentials are answered by themselves; they are the only ones that can stand before.
+        let at = self.in_flight.iter().position(|slot| !slot.is_auth());
+        let expected = at.map_or(Xid::WATCH, |at| self.in_flight[at].xid);
+        if expected != header.xid || at.is_none() {
+            return self.wrong_xid(header.xid, expected);
+        }
+        if let Some(seen) = self.link.as_ref().map(|link| link.seen) {
+            if header.zxid.is_positive() && header.zxid < seen {
+                let error = ProtocolError::WentBack {
+                    got: header.zxid,
+                    seen,
+                };
+                return self.drop_link(LinkError::Protocol(error), true);
+            }
+        }
+        let is_close = at.is_some_and(|at| self.in_flight[at].kind == Kind::Close);
+        if header.err == ErrorCode::SESSION_EXPIRED && !is_close {
+            return self.told_expired();
+        }
+        let Some(slot) = at.and_then(|at| self.in_flight.remove(at)) else {
+            return;
+        };
+        self.live.answered(header.xid, from_leader(&slot, &header));
+        if header.zxid.is_positive() {
+            self.last_zxid = self.last_zxid.max(header.zxid);
+        }
+        match slot.kind {
+            Kind::User | Kind::Forgotten => self.answer_user(slot, header, body),
+            Kind::KeepAlive => self.keep_alive_queued = false,
+            Kind::Unwatch => {
+                if header.err == ErrorCode::UNIMPLEMENTED {
+                    self.cannot_unwatch = true;
+                }
+            }
+            Kind::Rewatch { last } => self.rewatched(header, last),
+            Kind::Close => self.finish_closing(CloseOutcome::Confirmed),
+            Kind::Auth | Kind::ForgottenAuth | Kind::Ping => {}
+        }
+        self.settle_credentials();
+    }
+
+    /// A server answers a request by saying that the session is gone.
+    fn told_expired(&mut self) {
+        self.abandon_link();
+        if self.closing.is_some() {
+            return self.finish_closing(CloseOutcome::Confirmed);
+        }
+        self.lose_session(StateReason::Expired);
+        self.attempt();
+    }
+
+    #[inline]
+    fn answer_user(&mut self, slot: Slot, header: ReplyHeader, body: Body<'_>) {
+        self.counters.replies += 1;
+        let result = match body {
+            _ if !header.err.is_ok() => Err(RequestError::Server(header.err)),
+            Body::TooLarge(length) => {
+                let limit = self.config.max_reply_bytes;
+                Err(RequestError::ReplyTooLarge { length, limit })
+            }
+            Body::Here(mut reader) => match Reply::decode(slot.opcode, &mut reader) {
+                Ok(mut reply) => {
+                    if !slot.chroot.is_root() {
+                        reply.strip_chroot(&slot.chroot);
+                    }
+                    Ok(reply)
+                }
+                Err(error) => Err(RequestError::Undecodable(error)),
+            },
+        };
+        let Some(watch) = slot.watch else {
+            return self.complete(&slot, header.zxid, result);
+        };
+        let kind = match watch.kind {
+            WatchKind::Exist if header.err.is_ok() => WatchKind::Data,
+            kind => kind,
+        };
+        let missing = watch.kind == WatchKind::Exist && header.err == ErrorCode::NO_NODE;
+        let set = header.err.is_ok() || missing;
+        if set && result.is_err() && !missing {
+            // Set at the server, but the caller will not learn of it.
+            self.watches.drop_watcher(watch.id);
+        }
+        self.watches
+            .answered(watch.id, watch.entry, kind, watch.arms, set);
+        self.complete(&slot, header.zxid, result);
+        self.reconcile(watch.entry);
+    }
+
+    /// Answers to credentials carry no number: they come in the order in which these were sent.
+    fn credential_answer(&mut self, header: ReplyHeader) {
+        let at = self
+            .in_flight
+            .iter()
+            .position(|slot| slot.is_auth() && slot.early.is_none());
+        let Some(at) = at else {
+            return self.wrong_xid(Xid::AUTH, Xid::WATCH);
+        };
+        if let Some((_, credential)) = self.offered.pop_front() {
+            let known =
+                |c: &super::Credential| c.scheme == credential.scheme && c.data == credential.data;
+            if header.err.is_ok() && !self.credentials.iter().any(known) {
+                self.credentials.push(credential);
+            }
+        }
+        self.in_flight[at].early = Some((header.zxid, header.err));
+        self.settle_credentials();
+    }
+
+    /// Credentials are answered at once by the server's network layer; their results wait for
+    /// those of older requests.
+    fn settle_credentials(&mut self) {
+        while let Some((zxid, code)) = self.in_flight.front().and_then(|slot| slot.early) {
+            let Some(slot) = self.in_flight.pop_front() else {
+                return;
+            };
+            let ok = code.is_ok();
+            let result = if ok {
+                Ok(Reply::Empty)
+            } else {
+                Err(RequestError::Server(code))
+            };
+            self.complete(&slot, zxid, result);
+        }
+    }
+
+    fn watch_event(&mut self, header: ReplyHeader, mut reader: Reader<'_>) {
+        let event = match WatcherEventRef::decode(&mut reader) {
+            Ok(event) => event,
+            Err(error) => return self.drop_link(undecodable(error), true),
+        };
+        self.counters.watch_events += 1;
+        let Self {
+            watches, events, ..
+        } = self;
+        let touched = watches.fire(event.kind, &event.path, header.zxid, &mut |event| {
+            events.push_back(event)
+        });
+        for entry in touched {
+            self.reconcile(entry);
+        }
+    }
+
+    fn rewatched(&mut self, header: ReplyHeader, last: bool) {
+        if !header.err.is_ok() {
+            warn!(error = %header.err, "the server did not take the watches");
+            return self.drop_link(LinkError::WatchesRefused(header.err), true);
+        }
+        if last {
+            if let Some(from) = self.gap_from.take() {
+                let Self {
+                    watches, events, ..
+                } = self;
+                let to = header.zxid.max(from);
+                watches.gap(from, to, &mut |event| events.push_back(event));
+            }
+        }
+    }
+}
+
+enum Body<'a> {
+    Here(Reader<'a>),
+    TooLarge(usize),
+}
+
+/// Does the answer show that the request has reached the leader? Errors that a follower can give
+/// by itself do not.
+fn from_leader(slot: &Slot, header: &ReplyHeader) -> bool {
+    const BY_LEADER: [ErrorCode; 6] = [
+        ErrorCode::NO_NODE,
+        ErrorCode::NODE_EXISTS,
+        ErrorCode::BAD_VERSION,
+        ErrorCode::NOT_EMPTY,
+        ErrorCode::NO_CHILDREN_FOR_EPHEMERALS,
+        ErrorCode::NO_AUTH,
+    ];
+    let by_leader = header.zxid.is_positive() && BY_LEADER.contains(&header.err);
+    slot.proof && (header.err.is_ok() || (by_leader && slot.opcode != OpCode::SYNC))
+}
+
+fn undecodable(error: zk_proto::DecodeError) -> LinkError {
+    LinkError::Protocol(ProtocolError::Undecodable(error))
+}
+
+fn bad_frame(error: FrameError) -> LinkError {
+    LinkError::Protocol(match error {
+        FrameError::NegativeLength(length) => ProtocolError::BadLength(length.into()),
+        _ => ProtocolError::BadLength(-1),
+    })
+}

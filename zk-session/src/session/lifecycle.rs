@@ -1,0 +1,340 @@
+//! Attempts, losses, and the end: every change of [`State`] is made here.
+
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+use zk_proto::{Reply, Zxid};
+
+use super::{Ended, Session, Stale};
+use crate::link::{Link, Stage};
+use crate::queue::Slot;
+use crate::{
+    Action, CloseOutcome, Event, GiveUp, LinkError, Refused, RequestError, State, StateReason,
+};
+
+/// A lost connection is replaced after a random pause of up to this long, so that the clients of a
+/// failed server do not all knock at the next one in the same instant.
+const SPREAD: Duration = Duration::from_millis(100);
+
+/// A session that was given up is let go after so many servers have refused to close it.
+const MAX_REFUSALS: u32 = 3;
+
+impl Session {
+    /// Begins an attempt at the next server, if none is under way.
+    pub(super) fn attempt(&mut self) {
+        if self.ended.is_some() || self.link.is_some() {
+            return;
+        }
+        self.retry_at = None;
+        self.failing_since.get_or_insert(self.now);
+        let pick = self.servers.pick(&mut self.rng);
+        let layer = match &self.config.layer {
+            None => None,
+            Some(factory) => match factory.layer(&pick.server) {
+                Ok(layer) => Some(layer),
+                Err(error) => {
+                    let error = LinkError::Layer(error);
+                    self.last_error = Some((pick.server.clone(), error.clone()));
+                    self.events.push_back(Event::ConnectFailed {
+                        server: pick.server,
+                        error,
+                    });
+                    self.retry();
+                    return;
+                }
+            },
+        };
+        let conn = self.next_conn();
+        let budget = self.now + self.budget();
+        self.counters.attempts += 1;
+        debug!(%conn, server = %pick.server, attempt = pick.attempt, "connecting");
+        self.link = Some(Link::new(
+            conn,
+            pick.server.clone(),
+            self.purpose(),
+            budget,
+            layer,
+        ));
+        let (server, attempt) = (pick.server, pick.attempt);
+        self.actions.push_back(Action::Connect {
+            conn,
+            server,
+            attempt,
+        });
+    }
+
+    /// How long one attempt may take.
+    fn budget(&self) -> Duration {
+        let t = self.timeout();
+        self.config.connect_timeout.unwrap_or_else(|| {
+            let share = t * 2 / 3 / u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
+            share.max((t / 2).min(Duration::from_millis(500)))
+        })
+    }
+
+    /// An attempt has failed: the next server at once, or after a pause if all were tried.
+    pub(super) fn retry(&mut self) {
+        if !self.servers.round_is_over() {
+            self.attempt();
+            return;
+        }
+        self.servers.start_round();
+        let elapsed = self.now - self.failing_since.unwrap_or(self.now);
+        // A long pause must not cost a session that could still be saved.
+        let alive = self.identity.is_some() && self.state != State::Lost;
+        let cap = if alive {
+            self.timeout() / 4
+        } else {
+            Duration::MAX
+        };
+        match self.backoff.after_failure(&mut self.rng, elapsed, cap) {
+            Some(pause) => self.retry_at = Some(self.now + pause),
+            None => {
+                warn!(
+                    tries = self.backoff.failures(),
+                    "no more attempts are allowed"
+                );
+                let closed = |sent| RequestError::Closed { sent };
+                let outcome = CloseOutcome::Unconfirmed;
+                self.end(
+                    Ended::Closed,
+                    StateReason::RetriesExhausted,
+                    closed,
+                    outcome,
+                    true,
+                );
+            }
+        }
+    }
+
+    /// The connection is of no use any more. `tell` the driver, unless it told us.
+    pub(super) fn drop_link(&mut self, error: LinkError, tell: bool) {
+        let Some(link) = self.link.take() else { return };
+        if tell {
+            self.actions.push_back(Action::Disconnect {
+                conn: link.conn,
+                abort: true,
+            });
+        }
+        debug!(conn = %link.conn, server = %link.server, %error, "connection ended");
+        self.stop_probing();
+        self.last_error = Some((link.server.clone(), error.clone()));
+        self.live.disconnected();
+        self.clear_control();
+        match link.stage {
+            Stage::Active { since } => self.suspend(since, error),
+            Stage::Connecting
+            | Stage::Greeting { .. }
+            | Stage::Sasl { .. }
+            | Stage::Auth { .. }
+            | Stage::ClosingOld => {
+                if !matches!(link.stage, Stage::Connecting) {
+                    self.count_refusal();
+                }
+                self.events.push_back(Event::ConnectFailed {
+                    server: link.server,
+                    error,
+                });
+                self.retry();
+            }
+        }
+    }
+
+    /// A reachable server would not take the old session: at some point it is let go.
+    fn count_refusal(&mut self) {
+        if let Some(stale) = &mut self.stale {
+            stale.refusals += 1;
+            if stale.refusals >= MAX_REFUSALS {
+                warn!(session = %stale.identity.id, "cannot close the old session, leaving it to its timeout");
+                self.stale = None;
+            }
+        }
+    }
+
+    fn suspend(&mut self, since: Instant, error: LinkError) {
+        self.counters.losses += 1;
+        if self.now - since >= self.timeout() / 3 {
+            self.backoff.reset();
+        }
+        let moved = matches!(
+            error,
+            LinkError::FoundWritable | LinkError::ServerRemoved | LinkError::Requested
+        );
+        self.gap_from.get_or_insert(self.last_zxid);
+        let until = self.deadline().unwrap_or(self.now);
+        self.set_state(
+            State::Suspended { until },
+            StateReason::ConnectionLost(error),
+        );
+        self.fail_all(|sent| RequestError::ConnectionLoss { sent });
+        self.watches.disconnected();
+        if let Some(closing) = &mut self.closing {
+            closing.asked = false;
+        }
+        self.failing_since = Some(self.now);
+        if moved {
+            self.attempt();
+        } else {
+            let spread = SPREAD.min(self.timeout() / 20);
+            self.retry_at = Some(self.now + spread.mul_f64(self.rng.unit()));
+        }
+    }
+
+    /// The session is gone, and another is to be made.
+    pub(super) fn lose_session(&mut self, reason: StateReason) {
+        let identity = self.identity.take();
+        if reason == StateReason::GivenUp {
+            self.stale = identity.map(|identity| Stale {
+                identity,
+                refusals: 0,
+            });
+        }
+        self.live.reset();
+        self.last_zxid = Zxid::ZERO;
+        self.gap_from = None;
+        if self.state == State::Lost {
+            // A session that was to be resumed does not exist: what waits, waits for a new one.
+            return;
+        }
+        self.counters.sessions_lost += 1;
+        self.set_state(State::Lost, reason.clone());
+        self.fail_all(|sent| RequestError::SessionExpired { sent });
+        let Self {
+            watches, events, ..
+        } = self;
+        watches.end(&reason, &mut |event| events.push_back(event));
+    }
+
+    /// When the session is taken for lost, if nothing is heard until then.
+    pub(super) fn give_up_at(&self) -> Option<Instant> {
+        let State::Suspended { until } = self.state else {
+            return None;
+        };
+        let t = self.timeout();
+        let after = match self.config.give_up {
+            GiveUp::Default => t / 3,
+            GiveUp::After(after) => after,
+            GiveUp::Never => return None,
+        };
+        // Idle clients prove their session seldom; any answer shows that it lived then.
+        let contact = self.live.last_heard.map_or(until, |heard| heard + t);
+        Some(until.max(contact) + after)
+    }
+
+    pub(super) fn set_state(&mut self, to: State, reason: StateReason) {
+        let from = std::mem::replace(&mut self.state, to);
+        info!(?from, ?to, ?reason, "state");
+        self.events
+            .push_back(Event::StateChanged { from, to, reason });
+    }
+
+    /// Nothing more will happen: the one way out.
+    pub(super) fn end(
+        &mut self,
+        ended: Ended,
+        reason: StateReason,
+        error: impl Fn(bool) -> RequestError,
+        outcome: CloseOutcome,
+        abort: bool,
+    ) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.ended = Some(ended);
+        self.stop_probing();
+        if let Some(link) = self.link.take() {
+            self.actions.push_back(Action::Disconnect {
+                conn: link.conn,
+                abort,
+            });
+        }
+        self.retry_at = None;
+        self.closing = None;
+        self.stale = None;
+        self.live.reset();
+        self.clear_control();
+        self.set_state(State::Lost, reason.clone());
+        self.fail_all(error);
+        let Self {
+            watches, events, ..
+        } = self;
+        watches.end(&reason, &mut |event| events.push_back(event));
+        if reason != StateReason::Detached {
+            self.identity = None;
+        }
+        // Whoever sleeps is woken: there is no later.
+        while let Some(id) = self.timers.pop_user() {
+            self.events.push_back(Event::Timer { id });
+        }
+        self.events.push_back(Event::Closed { outcome });
+    }
+
+    /// Forgets the session's own requests: they make sense on their connection only.
+    pub(super) fn clear_control(&mut self) {
+        self.control.take_all();
+        self.keep_alive_queued = false;
+        self.ping_sent = None;
+        self.restore = None;
+        self.unreconciled.clear();
+    }
+
+    /// Fails everything that was submitted: first what is in flight, then what is unsent.
+    fn fail_all(&mut self, error: impl Fn(bool) -> RequestError) {
+        self.offered.clear();
+        for (slots, sent) in [
+            (std::mem::take(&mut self.in_flight), true),
+            (self.unsent.take_all(), false),
+        ] {
+            for slot in slots {
+                match slot.early {
+                    Some((zxid, code)) if code.is_ok() => {
+                        self.complete(&slot, zxid, Ok(Reply::Empty));
+                    }
+                    Some((zxid, code)) => {
+                        self.complete(&slot, zxid, Err(RequestError::Server(code)));
+                    }
+                    None => self.complete(&slot, Zxid::ZERO, Err(error(sent))),
+                }
+                if let Some(watch) = slot.watch {
+                    self.watches.failed(watch.id, watch.entry, watch.arms);
+                }
+            }
+        }
+    }
+
+    /// A request is over: its place is free again, and its result is told if anyone waits.
+    pub(super) fn complete(
+        &mut self,
+        slot: &Slot,
+        zxid: Zxid,
+        result: Result<Reply, RequestError>,
+    ) {
+        self.release(slot);
+        if slot.is_awaited() {
+            self.timers.clear_request(slot.deadline, slot.id);
+            self.events.push_back(Event::Completed {
+                id: slot.id,
+                zxid,
+                result,
+            });
+        }
+    }
+
+    /// Gives back what a request takes of the bounds.
+    pub(super) fn release(&mut self, slot: &Slot) {
+        if slot.counted {
+            self.counted -= 1;
+            self.counted_bytes -= slot.size as usize;
+        }
+    }
+
+    /// Whether anything may still be submitted.
+    pub(super) fn check_open(&self, urgent: bool) -> Result<(), Refused> {
+        match (self.ended, &self.closing) {
+            (Some(ended), _) => Err(ended.refused()),
+            // Releases are part of an orderly close.
+            (None, Some(closing)) if !urgent || closing.asked => Err(Refused::Closed),
+            (None, _) => Ok(()),
+        }
+    }
+}

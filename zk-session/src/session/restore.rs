@@ -1,0 +1,72 @@
+//! Keeping the server's registrations in line with the watchers.
+
+use zk_proto::{Request, WatcherType};
+
+use super::Session;
+use crate::queue::Kind;
+use crate::watch::{PERSISTENT, RECURSIVE};
+
+impl Session {
+    /// Queues the next setWatches of the restore after a reconnect.
+    pub(super) fn restore_chunk(&mut self) {
+        let Some(mut restore) = self.restore.take() else {
+            return;
+        };
+        let since = restore.since;
+        match self.watches.next_chunk(&mut restore) {
+            Some((lists, more)) => {
+                let request = Request::SetWatches(lists.into_request(since));
+                self.control
+                    .push_internal(Kind::Rewatch { last: !more }, &request);
+                self.restore = more.then_some(restore);
+            }
+            None => self.restore = None,
+        }
+        if self.restore.is_none() {
+            for entry in std::mem::take(&mut self.unreconciled) {
+                self.reconcile(entry);
+            }
+        }
+    }
+
+    /// The needs of a path may have changed: tells the server what has to change there.
+    pub(super) fn reconcile(&mut self, entry: u32) {
+        if !self.link.as_ref().is_some_and(crate::link::Link::is_active) {
+            self.watches.forget_if_idle(entry);
+            return;
+        }
+        if self.restore.is_some() {
+            self.unreconciled.push(entry);
+            return;
+        }
+        let Some((path, change)) = self.watches.reconcile(entry) else {
+            return;
+        };
+        if change.remove != 0 && !self.cannot_unwatch {
+            let kind = WatcherType(change.remove);
+            let request = Request::RemoveWatches {
+                path: (&*path).into(),
+                kind,
+            };
+            self.control.push_internal(Kind::Unwatch, &request);
+        }
+        if change.arm != 0 {
+            let lists = self.watches.lists_for(&path, change.arm);
+            let request = Request::SetWatches(lists.into_request(self.last_zxid));
+            self.control
+                .push_internal(Kind::Rewatch { last: false }, &request);
+        }
+        if change.arm & (PERSISTENT | RECURSIVE) != 0 {
+            // What the watchers re-read now is asked for after the watch is back in place.
+            let Self {
+                watches,
+                events,
+                last_zxid,
+                ..
+            } = self;
+            watches.gap_at(&path, *last_zxid, *last_zxid, &mut |event| {
+                events.push_back(event)
+            });
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! Watches: who waits for what here, and what is registered at the server for it.
+//!
+//! Local watchers and server registrations are two things. Several watchers can be served by one
+//! registration, and the registration dies with the connection while the watchers live on.
+//!
+//! | watcher | served by |
+//! |---|---|
+//! | `get`, `exists` | a one-shot data watch, or any persistent watch on the path |
+//! | `get_children` | a one-shot child watch, or a persistent watch on the path |
+//! | persistent | a persistent watch, or a recursive one (child events are derived from it) |
+//! | recursive | a recursive watch |
+//!
+//! Before 3.9 a server keeps one mode for a path and registry, and a later registration replaces
+//! the mode: a watched read kills a persistent watch on its path without a word. So what a request
+//! registers is decided when it is sent, and a path never gets two modes in one registry.
+
+mod restore;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use zk_proto::{Chroot, EventType, Zxid};
+
+use crate::queue::WatchKind;
+use crate::{Event, Notice, StateReason, WatchId, WatchedEvent};
+
+pub(crate) use restore::Restore;
+
+/// A one-shot watch in the server's data registry.
+pub(crate) const DATA: u8 = 1;
+/// A one-shot watch in the server's child registry.
+pub(crate) const CHILD: u8 = 2;
+/// A persistent watch, in both.
+pub(crate) const PERSISTENT: u8 = 4;
+/// A persistent recursive watch, in both.
+pub(crate) const RECURSIVE: u8 = 8;
+
+#[derive(Clone, Copy, Debug)]
+struct Local {
+    id: WatchId,
+    kind: WatchKind,
+}
+
+/// One path.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    path: Arc<str>,
+    local: Vec<Local>,
+    /// What is registered at the server, as far as replies and events tell.
+    armed: u8,
+    /// Registrations of persistent and of recursive watches that are sent and unanswered.
+    coming: [u32; 2],
+    /// Requests that will set a watch here, sent or not.
+    awaited: u32,
+}
+
+impl Entry {
+    fn needs(&self, kinds: &[WatchKind]) -> bool {
+        self.local.iter().any(|l| kinds.contains(&l.kind))
+    }
+
+    /// What is armed or certain to be armed before anything that is sent from now on.
+    fn expected(&self) -> u8 {
+        self.armed
+            | if self.coming[0] > 0 { PERSISTENT } else { 0 }
+            | if self.coming[1] > 0 { RECURSIVE } else { 0 }
+    }
+
+    fn needs_data(&self) -> bool {
+        self.needs(&[WatchKind::Data, WatchKind::Exist])
+    }
+
+    fn needs_child(&self) -> bool {
+        self.needs(&[WatchKind::Child])
+    }
+
+    fn needs_persistent(&self) -> bool {
+        self.needs(&[WatchKind::Persistent])
+    }
+
+    fn needs_recursive(&self) -> bool {
+        self.needs(&[WatchKind::Recursive])
+    }
+
+    fn gap(&self, from: Zxid, to: Zxid, out: &mut impl FnMut(Event)) {
+        let lasting = [WatchKind::Persistent, WatchKind::Recursive];
+        for l in self.local.iter().filter(|l| lasting.contains(&l.kind)) {
+            out(Event::Watch {
+                id: l.id,
+                notice: Notice::Gap { from, to },
+            });
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Watcher {
+    entry: u32,
+    chroot: Chroot,
+}
+
+/// What the server must be told, so that it serves just those who wait.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Change {
+    /// Registrations to remove, as a `WatcherType`; 0 for none.
+    pub(crate) remove: i32,
+    /// Registrations to make by setWatches.
+    pub(crate) arm: u8,
+}
+
+/// The table of watches.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    index: HashMap<Arc<str>, u32>,
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    watchers: HashMap<WatchId, Watcher>,
+    last_id: u64,
+    /// Watchers that are registered, not those whose request is under way.
+    registered: usize,
+    /// Paths with recursive watchers: while there are none, ancestors need not be looked up.
+    recursive: usize,
+    /// The path whose child event was derived from the event before.
+    derived: Option<Arc<str>>,
+}
+
+impl Watches {
+    /// A request that will set a watch on the (full) `path` is submitted.
+    pub(crate) fn expect(&mut self, path: &str, chroot: &Chroot) -> (WatchId, u32) {
+        let at = match self.index.get(path) {
+            Some(at) => *at,
+            None => self.insert(path),
+        };
+        if let Some(entry) = &mut self.entries[at as usize] {
+            entry.awaited += 1;
+        }
+        self.last_id += 1;
+        let id = WatchId(self.last_id);
+        self.watchers.insert(
+            id,
+            Watcher {
+                entry: at,
+                chroot: chroot.clone(),
+            },
+        );
+        (id, at)
+    }
+
+    fn insert(&mut self, path: &str) -> u32 {
+        let path: Arc<str> = path.into();
+        let entry = Entry {
+            path: Arc::clone(&path),
+            local: Vec::new(),
+            armed: 0,
+            coming: [0; 2],
+            awaited: 0,
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.entries[at as usize] = Some(entry);
+                at
+            }
+            None => {
+                self.entries.push(Some(entry));
+                (self.entries.len() - 1) as u32
+            }
+        };
+        self.index.insert(path, at);
+        at
+    }
+
+    /// The request is being sent. What is it to register? See the table above.
+    pub(crate) fn sending(&mut self, at: u32, kind: WatchKind) -> u8 {
+        let Some(entry) = &mut self.entries[at as usize] else {
+            return 0;
+        };
+        let expected = entry.expected();
+        match kind {
+            WatchKind::Data | WatchKind::Exist => {
+                if expected & (PERSISTENT | RECURSIVE) == 0 {
+                    DATA
+                } else {
+                    0
+                }
+            }
+            WatchKind::Child => {
+                if expected & PERSISTENT == 0 {
+                    CHILD
+                } else {
+                    0
+                }
+            }
+            WatchKind::Persistent if expected & RECURSIVE == 0 => {
+                entry.coming[0] += 1;
+                PERSISTENT
+            }
+            WatchKind::Persistent | WatchKind::Recursive => {
+                entry.coming[1] += 1;
+                RECURSIVE
+            }
+        }
+    }
+
+    /// The request is over. If it succeeded, its watcher is registered, and so is at the server
+    /// what it said when it was sent.
+    pub(crate) fn answered(
+        &mut self,
+        id: WatchId,
+        at: u32,
+        kind: WatchKind,
+        arms: u8,
+        success: bool,
+    ) {
+        let Some(entry) = &mut self.entries[at as usize] else {
+            return;
+        };
+        entry.awaited -= 1;
+        match arms {
+            PERSISTENT => entry.coming[0] -= 1,
+            RECURSIVE => entry.coming[1] -= 1,
+            _ => {}
+        }
+        if !success {
+            self.watchers.remove(&id);
+            return;
+        }
+        entry.armed = match arms {
+            // A mode replaces what was there in its registries, or takes it along.
+            PERSISTENT => PERSISTENT,
+            RECURSIVE => RECURSIVE,
+            arms => entry.armed | arms,
+        };
+        // Dropped meanwhile: only the server's registration is left, to be removed.
+        if self.watchers.contains_key(&id) {
+            if entry.local.is_empty() {
+                entry.local.reserve_exact(1);
+            }
+            if kind == WatchKind::Recursive && !entry.needs_recursive() {
+                self.recursive += 1;
+            }
+            entry.local.push(Local { id, kind });
+            self.registered += 1;
+        }
+    }
+
+    /// The request failed before it was sent, or its connection was lost.
+    pub(crate) fn failed(&mut self, id: WatchId, at: u32, arms: u8) {
+        self.answered(id, at, WatchKind::Data, arms, false);
+        self.forget_if_idle(at);
+    }
+
+    /// A watcher is dropped. Tells the entry it was in.
+    pub(crate) fn drop_watcher(&mut self, id: WatchId) -> Option<u32> {
+        let watcher = self.watchers.remove(&id)?;
+        let entry = self.entries[watcher.entry as usize].as_mut()?;
+        let at = entry.local.iter().position(|l| l.id == id)?;
+        let kind = entry.local.remove(at).kind;
+        self.registered -= 1;
+        if kind == WatchKind::Recursive && !entry.needs_recursive() {
+            self.recursive -= 1;
+        }
+        Some(watcher.entry)
+    }
+
+    /// Compares what is armed with what is needed on a path. The answer counts as carried out.
+    /// `None` if all is well; the entry is gone then if nobody needs it.
+    pub(crate) fn reconcile(&mut self, at: u32) -> Option<(Arc<str>, Change)> {
+        let entry = self.entries[at as usize].as_mut()?;
+        if entry.awaited > 0 {
+            return None;
+        }
+        let (data, child) = (entry.needs_data(), entry.needs_child());
+        let (persistent, recursive) = (entry.needs_persistent(), entry.needs_recursive());
+        let mut change = Change::default();
+        let excess = |bit, needed: bool| entry.armed & bit != 0 && !needed;
+        if !(data || child || persistent || recursive) {
+            let armed = entry.armed;
+            let path = Arc::clone(&entry.path);
+            self.remove_entry(at);
+            change.remove = ANY;
+            return (armed != 0).then_some((path, change));
+        }
+        if excess(RECURSIVE, recursive) || excess(PERSISTENT, persistent) {
+            change.remove = ANY;
+            entry.armed = 0;
+        } else if excess(DATA, data) {
+            change.remove = ONLY_DATA;
+            entry.armed &= !DATA;
+        } else if excess(CHILD, child) {
+            change.remove = ONLY_CHILDREN;
+            entry.armed &= !CHILD;
+        }
+        if recursive && entry.armed & RECURSIVE == 0 {
+            change.arm |= RECURSIVE;
+            entry.armed = RECURSIVE;
+        }
+        if persistent && entry.armed & (PERSISTENT | RECURSIVE) == 0 {
+            change.arm |= PERSISTENT;
+            entry.armed = PERSISTENT;
+        }
+        if data && entry.armed & (DATA | PERSISTENT | RECURSIVE) == 0 {
+            change.arm |= DATA;
+            entry.armed |= DATA;
+        }
+        if child && entry.armed & (CHILD | PERSISTENT) == 0 {
+            change.arm |= CHILD;
+            entry.armed |= CHILD;
+        }
+        (change != Change::default()).then(|| (Arc::clone(&entry.path), change))
+    }
+
+    fn remove_entry(&mut self, at: u32) {
+        if let Some(entry) = self.entries[at as usize].take() {
+            self.index.remove(&entry.path);
+            self.free.push(at);
+        }
+    }
+
+    pub(crate) fn forget_if_idle(&mut self, at: u32) {
+        if let Some(entry) = &self.entries[at as usize] {
+            if entry.awaited == 0 && entry.local.is_empty() && entry.armed == 0 {
+                self.remove_entry(at);
+            }
+        }
+    }
+
+    /// An event has arrived: tells the watchers, and the entries whose needs may have changed.
+    pub(crate) fn fire(
+        &mut self,
+        kind: EventType,
+        path: &str,
+        zxid: Zxid,
+        out: &mut impl FnMut(Event),
+    ) -> Vec<u32> {
+        let derived_before = self.derived.take();
+        let mut touched = Vec::new();
+        let is_child_event = kind == EventType::NODE_CHILDREN_CHANGED;
+        let (one_shots, disarmed): (&[WatchKind], u8) = match kind {
+            EventType::NODE_CREATED | EventType::NODE_DATA_CHANGED => {
+                (&[WatchKind::Data, WatchKind::Exist], DATA)
+            }
+            EventType::NODE_DELETED => (
+                &[WatchKind::Data, WatchKind::Exist, WatchKind::Child],
+                DATA | CHILD,
+            ),
+            EventType::NODE_CHILDREN_CHANGED => (&[WatchKind::Child], CHILD),
+            _ => return touched,
+        };
+        if let Some(&at) = self.index.get(path) {
+            touched.push(at);
+            let mut told = Vec::new();
+            if let Some(entry) = &mut self.entries[at as usize] {
+                entry.armed &= !disarmed;
+                let repeated = is_child_event && derived_before.as_deref() == Some(path);
+                entry.local.retain(|l| {
+                    let one_shot = one_shots.contains(&l.kind);
+                    let lasting = match l.kind {
+                        WatchKind::Persistent => !repeated,
+                        WatchKind::Recursive => !is_child_event,
+                        WatchKind::Data | WatchKind::Exist | WatchKind::Child => false,
+                    };
+                    if one_shot || lasting {
+                        told.push((l.id, one_shot));
+                    }
+                    !one_shot
+                });
+            }
+            for (id, one_shot) in told {
+                self.tell(id, kind, path, zxid, out);
+                if one_shot {
+                    self.watchers.remove(&id);
+                    self.registered -= 1;
+                }
+            }
+        }
+        if !is_child_event {
+            if self.recursive > 0 {
+                self.fire_ancestors(kind, path, zxid, out);
+            }
+            if kind != EventType::NODE_DATA_CHANGED {
+                self.derive_child_event(path, zxid, out);
+            }
+        }
+        touched
+    }
+
+    /// Recursive watchers above the path.
+    fn fire_ancestors(
+        &mut self,
+        kind: EventType,
+        path: &str,
+        zxid: Zxid,
+        out: &mut impl FnMut(Event),
+    ) {
+        let mut below = path;
+        while let Some(parent) = parent_of(below) {
+            for id in self.of_kind(parent, WatchKind::Recursive) {
+                self.tell(id, kind, path, zxid, out);
+            }
+            below = parent;
+        }
+    }
+
+    /// A recursive registration has no child events, so persistent watchers that are served by one
+    /// get theirs from the creation or deletion of a child.
+    fn derive_child_event(&mut self, path: &str, zxid: Zxid, out: &mut impl FnMut(Event)) {
+        let Some(parent) = parent_of(path) else {
+            return;
+        };
+        let Some(&at) = self.index.get(parent) else {
+            return;
+        };
+        let Some(entry) = &self.entries[at as usize] else {
+            return;
+        };
+        if entry.armed & RECURSIVE == 0 || !entry.needs_persistent() {
+            return;
+        }
+        self.derived = Some(Arc::clone(&entry.path));
+        for id in self.of_kind(parent, WatchKind::Persistent) {
+            self.tell(id, EventType::NODE_CHILDREN_CHANGED, parent, zxid, out);
+        }
+    }
+
+    fn of_kind(&self, path: &str, kind: WatchKind) -> Vec<WatchId> {
+        let entry = self
+            .index
+            .get(path)
+            .and_then(|at| self.entries[*at as usize].as_ref());
+        entry.map_or_else(Vec::new, |e| {
+            e.local
+                .iter()
+                .filter(|l| l.kind == kind)
+                .map(|l| l.id)
+                .collect()
+        })
+    }
+
+    fn tell(
+        &self,
+        id: WatchId,
+        kind: EventType,
+        path: &str,
+        zxid: Zxid,
+        out: &mut impl FnMut(Event),
+    ) {
+        if let Some(watcher) = self.watchers.get(&id) {
+            let path = watcher.chroot.strip(path).unwrap_or(path).to_owned();
+            let zxid = if zxid.is_positive() { zxid } else { Zxid::ZERO };
+            out(Event::Watch {
+                id,
+                notice: Notice::Event(WatchedEvent { kind, path, zxid }),
+            });
+        }
+    }
+
+    /// Tells persistent watchers that they may have missed something: those on one path.
+    pub(crate) fn gap_at(&self, path: &str, from: Zxid, to: Zxid, out: &mut impl FnMut(Event)) {
+        let at = self.index.get(path);
+        if let Some(entry) = at.and_then(|at| self.entries[*at as usize].as_ref()) {
+            entry.gap(from, to, out);
+        }
+    }
+
+    /// Tells all persistent watchers that they may have missed something.
+    pub(crate) fn gap(&self, from: Zxid, to: Zxid, out: &mut impl FnMut(Event)) {
+        for entry in self.entries.iter().flatten() {
+            entry.gap(from, to, out);
+        }
+    }
+
+    /// The session is gone, and with it every watcher that is registered.
+    pub(crate) fn end(&mut self, reason: &StateReason, out: &mut impl FnMut(Event)) {
+        for at in 0..self.entries.len() {
+            let Some(entry) = &mut self.entries[at] else {
+                continue;
+            };
+            entry.armed = 0;
+            let local = std::mem::take(&mut entry.local);
+            for l in &local {
+                self.watchers.remove(&l.id);
+                out(Event::Watch {
+                    id: l.id,
+                    notice: Notice::End(reason.clone()),
+                });
+            }
+            self.forget_if_idle(at as u32);
+        }
+        self.registered = 0;
+        self.recursive = 0;
+        self.derived = None;
+    }
+
+    /// The connection is gone, and with it everything that was registered at the server.
+    pub(crate) fn disconnected(&mut self) {
+        self.derived = None;
+        for at in 0..self.entries.len() {
+            if let Some(entry) = &mut self.entries[at] {
+                entry.armed = 0;
+                self.forget_if_idle(at as u32);
+            }
+        }
+    }
+
+    /// Watchers that are registered.
+    pub(crate) fn len(&self) -> usize {
+        self.registered
+    }
+
+    /// Paths that someone waits for, or is going to.
+    pub(crate) fn paths(&self) -> usize {
+        self.index.len()
+    }
+}
+
+const ANY: i32 = 3;
+const ONLY_DATA: i32 = 2;
+const ONLY_CHILDREN: i32 = 1;
+
+/// The parent of an absolute path; `None` for the root.
+fn parent_of(path: &str) -> Option<&str> {
+    match path.rfind('/')? {
+        0 if path.len() == 1 => None,
+        0 => Some("/"),
+        at => Some(&path[..at]),
+    }
+}
