@@ -96,11 +96,10 @@ impl Session {
     /// The close is over.
     pub(super) fn finish_closing(&mut self, outcome: CloseOutcome) {
         let detach = self.closing.is_some_and(|closing| closing.detach);
-        let (reason, outcome) = match outcome {
-            CloseOutcome::Confirmed | CloseOutcome::Unconfirmed if !detach => {
-                (StateReason::Closed, outcome)
-            }
-            _ => (StateReason::Detached, CloseOutcome::Detached),
+        let (reason, outcome) = if detach || outcome == CloseOutcome::Detached {
+            (StateReason::Detached, CloseOutcome::Detached)
+        } else {
+            (StateReason::Closed, outcome)
         };
         let abort = outcome == CloseOutcome::Unconfirmed;
         self.end(

@@ -41,7 +41,7 @@ impl Session {
             last_zxid_seen: link.seen,
             timeout: i32::try_from(self.config.session_timeout.as_millis()).unwrap_or(i32::MAX),
             session_id: offered,
-            password: wanted.map_or(Password::EMPTY, |i| i.password.clone()),
+            password: wanted.map_or(Password::EMPTY, |i| i.password),
             read_only: Some(self.config.read_only),
         };
         frame(&mut link.out, |out| request.encode(out));
