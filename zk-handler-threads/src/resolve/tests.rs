@@ -160,7 +160,7 @@ fn no_more_names_at_once_than_there_are_threads() {
             result.send(Ok(vec![address(1)])).unwrap();
         }
         for _ in 0..4 {
-            rig.answer();
+            rig.answer().1.unwrap();
         }
     }
 }
