@@ -204,11 +204,14 @@ pub enum LinkError {
 }
 
 fn io_text(kind: io::ErrorKind) -> String {
-    match kind {
-        io::ErrorKind::NotFound => "the host name does not resolve".to_owned(),
-        io::ErrorKind::ConnectionRefused => "connection refused: nothing listens there".to_owned(),
-        io::ErrorKind::UnexpectedEof => "the server closed the connection".to_owned(),
-        kind => kind.to_string(),
+    if kind == io::ErrorKind::NotFound {
+        "the host name does not resolve".to_owned()
+    } else if kind == io::ErrorKind::ConnectionRefused {
+        "connection refused: nothing listens there".to_owned()
+    } else if kind == io::ErrorKind::UnexpectedEof {
+        "the server closed the connection".to_owned()
+    } else {
+        kind.to_string()
     }
 }
 

@@ -7,10 +7,10 @@
 //! # How to drive a session
 //!
 //! 1. Carry out every [`Action`] of [`Session::poll_action`]: connections to start and to end.
-//! 2. Fetch bytes with [`Session::poll_transmit`] for each connection and write them. While a
+//! 2. Fetch every [`Event`] of [`Session::poll_event`] and act on it; it may lead to new requests.
+//! 3. Stop if [`Session::is_finished`].
+//! 4. Fetch bytes with [`Session::poll_transmit`] for each connection and write them. While a
 //!    socket is full, leave the rest where it is: that is the backpressure.
-//! 3. Fetch every [`Event`] of [`Session::poll_event`] and act on it; it may lead to new requests.
-//! 4. Stop if [`Session::is_finished`].
 //! 5. Wait for a socket, or until [`Session::poll_timeout`].
 //! 6. Tell what happened, by one of the `handle_*` methods, and begin again.
 //!

@@ -130,7 +130,12 @@ impl Link {
                 }
                 _ => LinkError::Declined,
             },
-            _ => LinkError::Io(kind),
+            Stage::Connecting
+            | Stage::Greeting { sent: None, .. }
+            | Stage::Sasl { .. }
+            | Stage::Auth { .. }
+            | Stage::Active { .. }
+            | Stage::ClosingOld => LinkError::Io(kind),
         }
     }
 }

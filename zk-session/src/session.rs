@@ -136,7 +136,7 @@ impl Session {
     pub fn new(config: Arc<Config>, seed: [u8; 32], now: Instant) -> Self {
         let mut rng = Rng::new(seed);
         let servers = Servers::new(&config.servers, config.randomize_hosts, &mut rng);
-        let identity = config.resume.clone().map(|(id, password)| Identity {
+        let identity = config.resume.map(|(id, password)| Identity {
             id,
             password,
             timeout: config.session_timeout,
@@ -400,7 +400,7 @@ impl Session {
         self.identity
             .as_ref()
             .filter(|_| live)
-            .map(|i| (i.id, i.password.clone()))
+            .map(|i| (i.id, i.password))
     }
 
     /// The newest transaction this session has seen the result of.
@@ -476,6 +476,12 @@ impl Session {
             Purpose::Attach
         }
     }
+}
+
+/// `by` after `at`, or so far away that it does not matter.
+fn later(at: Instant, by: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    at.checked_add(by).unwrap_or(at + FAR)
 }
 
 impl std::fmt::Debug for Session {

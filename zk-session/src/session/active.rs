@@ -189,9 +189,10 @@ impl Session {
         let Some(watch) = slot.watch else {
             return self.complete(&slot, header.zxid, result);
         };
-        let kind = match watch.kind {
-            WatchKind::Exist if header.err.is_ok() => WatchKind::Data,
-            kind => kind,
+        let kind = if watch.kind == WatchKind::Exist && header.err.is_ok() {
+            WatchKind::Data
+        } else {
+            watch.kind
         };
         let missing = watch.kind == WatchKind::Exist && header.err == ErrorCode::NO_NODE;
         let set = header.err.is_ok() || missing;
@@ -301,8 +302,10 @@ fn undecodable(error: zk_proto::DecodeError) -> LinkError {
 }
 
 fn bad_frame(error: FrameError) -> LinkError {
-    LinkError::Protocol(match error {
-        FrameError::NegativeLength(length) => ProtocolError::BadLength(length.into()),
-        _ => ProtocolError::BadLength(-1),
-    })
+    let length = if let FrameError::NegativeLength(length) = error {
+        length
+    } else {
+        -1
+    };
+    LinkError::Protocol(ProtocolError::BadLength(length.into()))
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use zk_proto::{Request, SessionId};
 
-use super::{Ended, Session};
+use super::{Ended, Session, later};
 use crate::link::Stage;
 use crate::queue::Kind;
 use crate::{CloseOutcome, RequestError, State, StateReason};
@@ -39,7 +39,7 @@ impl Session {
         if self.ended.is_some() {
             return;
         }
-        let deadline = self.now + limit;
+        let deadline = later(self.now, limit);
         match &mut self.closing {
             Some(closing) => closing.deadline = closing.deadline.min(deadline),
             None => {
@@ -96,11 +96,10 @@ impl Session {
     /// The close is over.
     pub(super) fn finish_closing(&mut self, outcome: CloseOutcome) {
         let detach = self.closing.is_some_and(|closing| closing.detach);
-        let (reason, outcome) = match outcome {
-            CloseOutcome::Confirmed | CloseOutcome::Unconfirmed if !detach => {
-                (StateReason::Closed, outcome)
-            }
-            _ => (StateReason::Detached, CloseOutcome::Detached),
+        let (reason, outcome) = if detach || outcome == CloseOutcome::Detached {
+            (StateReason::Detached, CloseOutcome::Detached)
+        } else {
+            (StateReason::Closed, outcome)
         };
         let abort = outcome == CloseOutcome::Unconfirmed;
         self.end(

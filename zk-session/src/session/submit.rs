@@ -169,16 +169,26 @@ fn gone(kind: Kind) -> Kind {
 
 /// The watch that a request sets, if any.
 fn watch_of<'a>(body: &'a Request<'_>) -> Option<(&'a str, WatchKind)> {
-    match body {
-        Request::Exists { path, watch: true } => Some((path, WatchKind::Exist)),
-        Request::GetData { path, watch: true } => Some((path, WatchKind::Data)),
-        Request::GetChildren {
-            path, watch: true, ..
-        } => Some((path, WatchKind::Child)),
-        Request::AddWatch { path, mode } if *mode == AddWatchMode::PERSISTENT_RECURSIVE => {
-            Some((path, WatchKind::Recursive))
-        }
-        Request::AddWatch { path, .. } => Some((path, WatchKind::Persistent)),
-        _ => None,
-    }
+    Some(if let Request::Exists { path, watch: true } = body {
+        (path, WatchKind::Exist)
+    } else if let Request::GetData { path, watch: true } = body {
+        (path, WatchKind::Data)
+    } else if let Request::GetChildren {
+        path, watch: true, ..
+    } = body
+    {
+        (path, WatchKind::Child)
+    } else if let Request::AddWatch { path, mode } = body {
+        let recursive = *mode == AddWatchMode::PERSISTENT_RECURSIVE;
+        (
+            path,
+            if recursive {
+                WatchKind::Recursive
+            } else {
+                WatchKind::Persistent
+            },
+        )
+    } else {
+        return None;
+    })
 }

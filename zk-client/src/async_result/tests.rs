@@ -1,0 +1,4 @@
+//! Every way to wait, and every way to give up.
+
+#[cfg(loom)]
+mod model;
