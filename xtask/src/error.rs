@@ -17,6 +17,8 @@ pub(crate) enum Error {
     Unreadable { program: String, what: String },
     #[error("a rule is broken in {0} place(s), see above")]
     Rule(usize),
+    #[error("warnings in {0}, see above")]
+    Lints(String),
     #[error("{0}")]
     Tests(String),
     #[error("ZK_VERSIONS names {0:?}, which is none of 3.8 and 3.9")]

@@ -12,10 +12,16 @@ use crate::workspace::Workspace;
 ///
 /// One of the lints is `incompatible_msrv`: it knows since when the standard library has what.
 pub(crate) fn clippy(workspace: &Workspace) -> Result<Done, Error> {
+    let mut failed: Vec<&str> = Vec::new();
     for package in &workspace.packages {
         let mut clippy = cargo(&["clippy", "--package", &package.name]);
         clippy.args(["--all-targets", "--all-features", "--", "-D", "warnings"]);
-        run(&mut clippy, SHORT)?;
+        if run(&mut clippy, SHORT).is_err() {
+            failed.push(&package.name);
+        }
+    }
+    if !failed.is_empty() {
+        return Err(Error::Lints(failed.join(", ")));
     }
     Ok(Done::Passed(format!(
         "{} packages",

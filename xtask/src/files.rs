@@ -153,7 +153,9 @@ fn strange_host(line: &str) -> Option<String> {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !".-".contains(c));
         rest[..end.unwrap_or(rest.len())].trim_end_matches('.')
     });
-    let mut strange = hosts.filter(|host| host.contains('.') && !HOSTS.contains(host));
+    // RFC 2606 reserves `.example` for texts.
+    let known = |host: &str| HOSTS.contains(&host) || host.ends_with(".example");
+    let mut strange = hosts.filter(|host| host.contains('.') && !known(host));
     strange.next().map(|host| format!("a link to {host}"))
 }
 
@@ -186,6 +188,7 @@ mod tests {
         let scheme = "https:";
         let link = |host: &str| strange_host(&format!("see {scheme}//{host}/x."));
         assert!(link("docs.rs").is_none());
+        assert!(link("mirror.example").is_none());
         assert!(link("mirror.corp.test").is_some());
         assert!(strange_host("connects to zk://{host}").is_none());
     }

@@ -25,7 +25,9 @@ pub(crate) fn loom(workspace: &Workspace) -> Result<Done, Error> {
     ]);
     // The flag changes every dependency, hence a directory of its own.
     model.env("CARGO_TARGET_DIR", workspace.target.join("loom"));
-    let status = watch(model.env("RUSTFLAGS", "--cfg loom"), SHORT, |line| {
+    // Clippy does not see what only the model has, so warnings are errors here.
+    model.env("RUSTFLAGS", "--cfg loom -D warnings");
+    let status = watch(&mut model, SHORT, |line| {
         if tally.line(line) {
             println!("{line}");
         }
