@@ -42,7 +42,8 @@ pub(crate) fn ci(workspace: &Workspace, names: &[&str]) -> Result<Report, Error>
 }
 
 fn format(_: &Workspace) -> Result<Done, Error> {
-    run(&mut cargo(&["fmt", "--all", "--check"]), SHORT)?;
+    let check = ["fmt", "--all", "--check", "--", "--color", "never"];
+    run(&mut cargo(&check), SHORT)?;
     Ok(Done::Passed(String::new()))
 }
 

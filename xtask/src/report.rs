@@ -27,8 +27,12 @@ struct Row {
     name: String,
     verdict: Verdict,
     took: Duration,
+    /// On one line.
     note: String,
 }
+
+/// The width of notes in the table. Above it they are whole.
+const NOTE: usize = 90;
 
 /// The steps so far.
 #[derive(Debug)]
@@ -70,7 +74,7 @@ impl Report {
             name: name.to_owned(),
             verdict,
             took: began.elapsed(),
-            note,
+            note: note.lines().collect::<Vec<_>>().join("; "),
         });
     }
 
@@ -145,7 +149,7 @@ impl Report {
                 row.name,
                 word(row.verdict),
                 seconds(row.took),
-                row.note
+                shortened(&row.note)
             );
             println!("{}", line.trim_end());
         }
@@ -158,6 +162,14 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Failed => "failed",
         Verdict::LeftOut => "left out",
     }
+}
+
+fn shortened(note: &str) -> String {
+    if note.chars().count() <= NOTE {
+        return note.to_owned();
+    }
+    let start: String = note.chars().take(NOTE - 2).collect();
+    format!("{start}..")
 }
 
 fn seconds(time: Duration) -> String {
