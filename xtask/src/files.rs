@@ -43,8 +43,8 @@ const HOSTS: [&str; 18] = [
     "zookeeper.apache.org",
 ];
 
-/// Files that must be there.
-const EXPECTED: [&str; 7] = [
+/// Files that must be there: documents, and what the README's commands run.
+const EXPECTED: [&str; 9] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -52,6 +52,8 @@ const EXPECTED: [&str; 7] = [
     "LICENSE-MIT",
     "README.md",
     "docs/states.md",
+    "examples/quickstart.rs",
+    "tests/main.rs",
 ];
 
 pub(crate) fn files(workspace: &Workspace) -> Result<Done, Error> {
