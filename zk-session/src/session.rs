@@ -312,9 +312,14 @@ impl Session {
             .map_or(0, zk_proto::FrameDecoder::missing)
     }
 
-    /// Fires [`Event::Timer`] at `at`, or as soon as the driver notices.
+    /// Fires [`Event::Timer`] at `at`, or as soon as the driver notices. After the end of the
+    /// session there is nothing to wait for, and it fires at once.
     pub fn set_timer(&mut self, at: Instant) -> TimerId {
-        self.timers.set_user(at)
+        let id = self.timers.set_user(at);
+        if self.ended.is_some() {
+            self.wake_sleepers();
+        }
+        id
     }
 
     /// Takes a timer back. One that has fired already is left alone.

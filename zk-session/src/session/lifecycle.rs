@@ -302,11 +302,15 @@ impl Session {
         } = self;
         watches.end(&reason, &mut |event| events.push_back(event));
         self.identity = None;
-        // Whoever sleeps is woken: there is no later.
+        self.wake_sleepers();
+        self.events.push_back(Event::Closed { outcome });
+    }
+
+    /// Whoever sleeps is woken: there is no later.
+    pub(super) fn wake_sleepers(&mut self) {
         while let Some(id) = self.timers.pop_user() {
             self.events.push_back(Event::Timer { id });
         }
-        self.events.push_back(Event::Closed { outcome });
     }
 
     /// Forgets the session's own requests: they make sense on their connection only.
