@@ -126,13 +126,15 @@ impl Session {
             | Stage::Auth { .. }
             | Stage::ClosingOld => {
                 let attached = !matches!(link.stage, Stage::Connecting | Stage::Greeting { .. });
-                self.count_refusal(attached);
                 self.events.push_back(Event::ConnectFailed {
                     server: link.server,
                     error,
                 });
+                self.count_refusal(attached);
                 self.advance_closing();
-                self.retry();
+                if self.ended.is_none() {
+                    self.retry();
+                }
             }
         }
     }
