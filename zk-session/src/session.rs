@@ -69,6 +69,8 @@ pub struct Session {
     timers: Timers,
     watches: Watches,
     restore: Option<Restore>,
+    /// Places in the table of watches, for each setWatches on the live connection.
+    rearming: VecDeque<(u32, u64)>,
     /// Paths whose registrations are to be looked at after the restore.
     unreconciled: Vec<u32>,
     /// A gap for persistent watchers that is open since the connection was lost.
@@ -179,6 +181,7 @@ impl Session {
             timers: Timers::default(),
             watches: Watches::default(),
             restore: None,
+            rearming: VecDeque::new(),
             unreconciled: Vec::new(),
             gap_from: None,
             live: Liveness::default(),

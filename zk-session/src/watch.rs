@@ -52,11 +52,28 @@ pub(crate) struct Entry {
     coming: [u32; 2],
     /// Requests that will set a watch here, sent or not.
     awaited: u32,
+    /// What one-shot watchers here have seen for certain, while they are without a registration or
+    /// one is on its way.
+    unserved: Option<Zxid>,
+    /// They were without one, which could not be put right while requests were awaited.
+    missed: bool,
+    /// Registrations by setWatches on the live connection that are unanswered.
+    rearming: u32,
+    /// Tells this entry from others in the same place.
+    serial: u64,
 }
 
 impl Entry {
     fn needs(&self, kinds: &[WatchKind]) -> bool {
         self.local.iter().any(|l| kinds.contains(&l.kind))
+    }
+
+    /// Are there one-shot watchers whom no registration serves?
+    fn lacks(&self) -> (bool, bool) {
+        (
+            self.needs_data() && self.armed & (DATA | PERSISTENT | RECURSIVE) == 0,
+            self.needs_child() && self.armed & (CHILD | PERSISTENT) == 0,
+        )
     }
 
     /// What is armed or certain to be armed before anything that is sent from now on.
@@ -106,6 +123,8 @@ pub(crate) struct Change {
     pub(crate) remove: i32,
     /// Registrations to make by setWatches.
     pub(crate) arm: u8,
+    /// Changes after this one are to be caught up with.
+    pub(crate) since: Zxid,
 }
 
 /// The table of watches.
@@ -116,6 +135,7 @@ pub(crate) struct Watches {
     free: Vec<u32>,
     watchers: HashMap<WatchId, Watcher>,
     last_id: u64,
+    last_serial: u64,
     /// Watchers that are registered, not those whose request is under way.
     registered: usize,
     /// Paths with recursive watchers: while there are none, ancestors need not be looked up.
@@ -148,12 +168,17 @@ impl Watches {
 
     fn insert(&mut self, path: &str) -> u32 {
         let path: Arc<str> = path.into();
+        self.last_serial += 1;
         let entry = Entry {
             path: Arc::clone(&path),
             local: Vec::new(),
             armed: 0,
             coming: [0; 2],
             awaited: 0,
+            unserved: None,
+            missed: false,
+            rearming: 0,
+            serial: self.last_serial,
         };
         let at = match self.free.pop() {
             Some(at) => {
@@ -262,16 +287,23 @@ impl Watches {
         Some(watcher.entry)
     }
 
-    /// Compares what is armed with what is needed on a path. The answer counts as carried out.
-    /// `None` if all is well; the entry is gone then if nobody needs it.
-    pub(crate) fn reconcile(&mut self, at: u32) -> Option<(Arc<str>, Change)> {
+    /// Compares what is armed with what is needed on a path, in the state `seen`. The answer counts
+    /// as carried out. `None` if all is well; the entry is gone then if nobody needs it.
+    pub(crate) fn reconcile(&mut self, at: u32, seen: Zxid) -> Option<(Arc<str>, Change)> {
         let entry = self.entries[at as usize].as_mut()?;
+        let (data, child) = (entry.needs_data(), entry.needs_child());
         if entry.awaited > 0 {
+            if entry.lacks() != (false, false) {
+                entry.unserved.get_or_insert(seen);
+                entry.missed = true;
+            }
             return None;
         }
-        let (data, child) = (entry.needs_data(), entry.needs_child());
         let (persistent, recursive) = (entry.needs_persistent(), entry.needs_recursive());
-        let mut change = Change::default();
+        let mut change = Change {
+            since: entry.unserved.unwrap_or(seen),
+            ..Change::default()
+        };
         let excess = |bit, needed: bool| entry.armed & bit != 0 && !needed;
         if !(data || child || persistent || recursive) {
             let armed = entry.armed;
@@ -280,7 +312,10 @@ impl Watches {
             change.remove = ANY;
             return (armed != 0).then_some((path, change));
         }
-        if excess(RECURSIVE, recursive) || excess(PERSISTENT, persistent) {
+        let missed = std::mem::take(&mut entry.missed) && (data || child);
+        // What was missed is only caught up with by registering afresh.
+        let afresh = missed && entry.armed & !RECURSIVE != 0;
+        if afresh || excess(RECURSIVE, recursive) || excess(PERSISTENT, persistent) {
             change.remove = ANY;
             entry.armed = 0;
         } else if excess(DATA, data) {
@@ -290,12 +325,14 @@ impl Watches {
             change.remove = ONLY_CHILDREN;
             entry.armed &= !CHILD;
         }
+        // One-shots are listed even where a lasting watch is going to serve them: only they are
+        // caught up with what happens until it is back.
         if recursive && entry.armed & RECURSIVE == 0 {
-            change.arm |= RECURSIVE;
+            change.arm |= RECURSIVE | if data { DATA } else { 0 };
             entry.armed = RECURSIVE;
-        }
-        if persistent && entry.armed & (PERSISTENT | RECURSIVE) == 0 {
+        } else if persistent && entry.armed & (PERSISTENT | RECURSIVE) == 0 {
             change.arm |= PERSISTENT;
+            change.arm |= if data { DATA } else { 0 } | if child { CHILD } else { 0 };
             entry.armed = PERSISTENT;
         }
         if data && entry.armed & (DATA | PERSISTENT | RECURSIVE) == 0 {
@@ -306,7 +343,42 @@ impl Watches {
             change.arm |= CHILD;
             entry.armed |= CHILD;
         }
-        (change != Change::default()).then(|| (Arc::clone(&entry.path), change))
+        if change.arm & (DATA | CHILD) != 0 {
+            entry.unserved.get_or_insert(seen);
+        } else if entry.rearming == 0 {
+            entry.unserved = None;
+        }
+        (change.remove != 0 || change.arm != 0).then(|| (Arc::clone(&entry.path), change))
+    }
+
+    /// A setWatches for this place is on its way. The answer names it when the reply has come.
+    pub(crate) fn rearming(&mut self, at: u32) -> Option<(u32, u64)> {
+        let entry = self.entries[at as usize].as_mut()?;
+        entry.rearming += 1;
+        Some((at, entry.serial))
+    }
+
+    /// The reply to it has come.
+    pub(crate) fn rearmed(&mut self, (at, serial): (u32, u64)) {
+        let entry = self.entries[at as usize].as_mut();
+        if let Some(entry) = entry.filter(|entry| entry.serial == serial) {
+            entry.rearming -= 1;
+            if entry.rearming == 0 && entry.lacks() == (false, false) {
+                entry.unserved = None;
+            }
+        }
+    }
+
+    /// Places whose one-shots must be caught up with more than all others.
+    pub(crate) fn unserved(&self) -> Vec<u32> {
+        (0..self.entries.len())
+            .filter(|at| {
+                self.entries[*at]
+                    .as_ref()
+                    .is_some_and(|e| e.unserved.is_some())
+            })
+            .map(|at| at as u32)
+            .collect()
     }
 
     fn remove_entry(&mut self, at: u32) {
@@ -476,6 +548,9 @@ impl Watches {
                 continue;
             };
             entry.armed = 0;
+            entry.unserved = None;
+            entry.missed = false;
+            entry.rearming = 0;
             let local = std::mem::take(&mut entry.local);
             for l in &local {
                 self.watchers.remove(&l.id);
@@ -497,6 +572,11 @@ impl Watches {
         for at in 0..self.entries.len() {
             if let Some(entry) = &mut self.entries[at] {
                 entry.armed = 0;
+                entry.missed = false;
+                entry.rearming = 0;
+                if !entry.needs_data() && !entry.needs_child() {
+                    entry.unserved = None;
+                }
                 self.forget_if_idle(at as u32);
             }
         }

@@ -322,6 +322,7 @@ impl Session {
         self.sync_in_flight = false;
         self.ping_sent = None;
         self.restore = None;
+        self.rearming.clear();
         self.unreconciled.clear();
     }
 
