@@ -102,7 +102,6 @@ impl Session {
             | Kind::Unwatch
             | Kind::Rewatch { .. }
             | Kind::Rearm
-            | Kind::Rearm
             | Kind::Close => link.take_xid(),
         };
         queue.pop_into(xid, out)
