@@ -39,6 +39,8 @@ mod error;
 mod handler;
 pub mod op;
 mod stats;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod watcher;
 
 // Using a client.
