@@ -39,7 +39,8 @@ mod error;
 mod handler;
 pub mod op;
 mod stats;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod watcher;
 
@@ -47,7 +48,7 @@ mod watcher;
 pub use async_result::{AsyncResult, Completer};
 pub use block_on::block_on;
 pub use builder::{Builder, Connect, WhenFull};
-pub use client::{Client, SyncKeepAlive};
+pub use client::{Client, SyncKeepAlive, WeakClient};
 pub use core::{Listen, ListenerId, StateChange};
 pub use error::Error;
 pub use op::Op;

@@ -8,6 +8,7 @@ mod rig;
 mod room;
 mod shapes;
 mod steps;
+mod stress;
 mod waiting;
 mod watches;
 

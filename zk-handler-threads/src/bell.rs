@@ -106,7 +106,7 @@ impl Bell {
                 output: Some(output),
                 broken_off: true,
             }),
-            before => {
+            before @ (Desk::Vacant | Desk::Away { .. } | Desk::Closed) => {
                 *desk = before;
                 None
             }

@@ -243,3 +243,6 @@ impl Default for ThreadsHandlerBuilder {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

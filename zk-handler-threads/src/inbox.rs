@@ -24,6 +24,9 @@ pub(crate) enum Letter {
         serial: u64,
         answer: Answer,
     },
+    /// The loop is to panic, to see that nobody hangs then.
+    #[cfg(test)]
+    Panic,
 }
 
 /// The loop's inbox. Whoever posts wakes the loop, but only if it sleeps.
@@ -75,6 +78,11 @@ impl Inbox {
             self.asleep.store(false, Ordering::Relaxed);
         }
         nothing
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Acquire)
     }
 
     /// The loop is awake again.

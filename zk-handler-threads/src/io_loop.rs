@@ -191,6 +191,8 @@ impl IoLoop {
             match letter {
                 Letter::Drive(core) => self.add(core),
                 Letter::Work(client) => self.make_ready(client),
+                #[cfg(test)]
+                Letter::Panic => panic!("as the test wants it"),
                 Letter::Resolved {
                     link,
                     serial,

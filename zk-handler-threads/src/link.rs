@@ -169,7 +169,7 @@ impl Link {
                             next_address(addresses, next, left, error.kind(), registry, self.token);
                         match self.stage {
                             Stage::Failed(kind) => Some(News::Lost(kind)),
-                            _ => None,
+                            Stage::Resolving { .. } | Stage::Connecting(_) | Stage::Up(_) => None,
                         }
                     }
                 }
@@ -243,9 +243,9 @@ impl Link {
     }
 
     /// Reads the rest of a large reply into this.
-    pub(crate) fn borrow(&mut self, lent: Option<Lent>) {
+    pub(crate) fn borrow(&mut self, lent: Lent) {
         if let Stage::Up(socket) = &mut self.stage {
-            socket.lent = lent;
+            socket.lent = Some(lent);
         }
     }
 

@@ -173,11 +173,10 @@ impl Rig {
     fn greet_with_auth(&mut self, session: i64) {
         self.greet(session);
         let auth = self.asked_one();
-        let presented = match auth.body() {
-            Request::Auth { scheme, .. } => scheme.into_owned(),
-            other => unreachable!("{other:?}"),
+        let Request::Auth { scheme, .. } = auth.body() else {
+            unreachable!()
         };
-        assert_eq!(presented, "digest");
+        assert_eq!(scheme, "digest");
         self.reply(&auth, Ok(Reply::Empty));
         assert!(self.client.connected());
     }

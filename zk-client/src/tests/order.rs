@@ -70,10 +70,12 @@ fn callbacks_come_in_the_order_of_events() {
     assert_eq!(*log, ["get true", "/a", "set true", "true", lost]);
 }
 
+type Look = Box<dyn FnOnce(&Client) + Send>;
+
 /// Looks, when it is woken, at everything that came before its own event.
 struct Looks {
     client: Client,
-    look: Mutex<Option<Box<dyn FnOnce(&Client) + Send>>>,
+    look: Mutex<Option<Look>>,
     woken: AtomicUsize,
 }
 

@@ -119,14 +119,18 @@ fn a_malformed_path_is_found_before_anything_is_sent() {
 fn creates_say_what_they_are() {
     let mut rig = Rig::connected();
     let client = rig.client.clone();
-    let mode = |rig: &mut Rig| match rig.asked_one().body() {
-        Request::Create {
+    let mode = |rig: &mut Rig| {
+        let asked = rig.asked_one();
+        let Request::Create {
             mode,
             with_stat,
             acl,
             ..
-        } => (mode.known(), with_stat, acl.into_owned()),
-        other => unreachable!("{other:?}"),
+        } = asked.body()
+        else {
+            unreachable!()
+        };
+        (mode.known(), with_stat, acl.into_owned())
     };
     client
         .create("/a", "")
@@ -135,7 +139,7 @@ fn creates_say_what_they_are() {
         .send()
         .detach();
     let open = Acl::open_unsafe();
-    let expected = (Some(CreateMode::EphemeralSequential), false, open.clone());
+    let expected = (Some(CreateMode::EphemeralSequential), false, open);
     assert_eq!(mode(&mut rig), expected);
     let mine = Acl::creator_all();
     client
@@ -175,13 +179,10 @@ fn several_reads_in_one_request() {
     let mut rig = Rig::connected();
     let reads = rig.client.multi_read().get("/a").get_children("b").send();
     let asked = rig.asked_one();
-    let paths = match asked.body() {
-        Request::MultiRead(ops) => ops
-            .iter()
-            .map(|op| op.path().to_owned())
-            .collect::<Vec<_>>(),
-        other => unreachable!("{other:?}"),
+    let Request::MultiRead(ops) = asked.body() else {
+        unreachable!()
     };
+    let paths: Vec<_> = ops.iter().map(|op| op.path().to_owned()).collect();
     assert_eq!(paths, ["/a", "/b"]);
     let results = vec![ReadResult::Error(ErrorCode::NO_NODE)];
     rig.reply(&asked, Ok(Reply::MultiRead(results.clone())));

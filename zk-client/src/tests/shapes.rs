@@ -97,7 +97,7 @@ fn operations_run_side_by_side_and_generically() {
     }
 
     let rig = Rig::connected();
-    let client = rig.client.clone();
+    let client = &rig.client;
     assert_eq!(both(client.get("/a"), client.exists("/b")), (false, false));
     assert!(pending(client.delete("/a")));
     assert!(pending(client.who_am_i()));

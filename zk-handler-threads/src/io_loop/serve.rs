@@ -30,7 +30,7 @@ impl IoLoop {
             self.reclaim_output(client);
             let after = match self.hear(client) {
                 After::Rest => self.rest(client),
-                other => other,
+                after @ (After::More | After::Finished) => after,
             };
             if !matches!(after, After::More) {
                 return after;
@@ -210,6 +210,9 @@ fn fetch_output(session: &mut Session, now: Instant, link: &mut Link, buffer: &m
         link.more_to_send = bytes.len() >= WRITE;
     }
     if session.read_hint(conn) >= READ {
-        link.borrow(session.lend(conn));
+        // `None` also while it is lent already.
+        if let Some(lent) = session.lend(conn) {
+            link.borrow(lent);
+        }
     }
 }

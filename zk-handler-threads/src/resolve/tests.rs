@@ -15,7 +15,8 @@ struct Rig {
     resolver: Arc<Resolver>,
     /// Look-ups as they begin, each with the place for its result.
     begun: mpsc::Receiver<(String, mpsc::Sender<io::Result<Vec<SocketAddr>>>)>,
-    answers: (mpsc::Sender<(u32, Answer)>, mpsc::Receiver<(u32, Answer)>),
+    answer: mpsc::Sender<(u32, Answer)>,
+    answers: mpsc::Receiver<(u32, Answer)>,
     threads: Threads,
 }
 
@@ -25,6 +26,7 @@ impl Rig {
         let pool = BlockingPool::new("test-resolve", threads.clone(), 4, Duration::ZERO);
         let (begin, begun) = mpsc::channel();
         let begin = Mutex::new(begin);
+        let (answer, answers) = mpsc::channel();
         let resolver = Resolver::with(
             pool,
             Box::new(move |host| {
@@ -38,13 +40,14 @@ impl Rig {
         Self {
             resolver,
             begun,
-            answers: mpsc::channel(),
+            answer,
+            answers,
             threads,
         }
     }
 
     fn ask(&self, host: &str, port: u16, id: u32) -> Arc<Wanted> {
-        let answers = self.answers.0.clone();
+        let answers = self.answer.clone();
         self.resolver.ask(host, port, move |answer| {
             answers.send((id, answer)).unwrap()
         })
@@ -55,7 +58,7 @@ impl Rig {
     }
 
     fn answer(&self) -> (u32, Answer) {
-        self.answers.1.recv_timeout(SOON).expect("an answer comes")
+        self.answers.recv_timeout(SOON).expect("an answer comes")
     }
 }
 

@@ -10,7 +10,12 @@ use zk_handler_threads::ThreadsHandler;
 use crate::support::{SOON, Server, data};
 
 fn connected(server: &Server, handler: &ThreadsHandler) -> Client {
-    server.builder().connect(Arc::new(handler.clone())).limit(SOON).wait().unwrap()
+    server
+        .builder()
+        .connect(Arc::new(handler.clone()))
+        .limit(SOON)
+        .wait()
+        .unwrap()
 }
 
 #[test]
@@ -44,7 +49,10 @@ fn a_watch_is_called_before_the_completion_that_reveals_its_change() {
     peer.reply(&request, &data("old"));
     first.wait_timeout(SOON).unwrap();
 
-    client.get("/a").send().on_complete(move |_| send.send("completion").unwrap());
+    client
+        .get("/a")
+        .send()
+        .on_complete(move |_| send.send("completion").unwrap());
     let request = peer.request();
     peer.event(EventType::NODE_DATA_CHANGED, "/a");
     peer.reply(&request, &data("new"));
@@ -59,7 +67,9 @@ fn a_callback_may_wait_for_results_of_its_own_client() {
     let (send, received) = mpsc::channel();
     let inner = client.clone();
     client.get("/a").send().on_complete(move |_| {
-        let results: Vec<_> = (0..10).map(|_| inner.get("/b").wait().map(|(data, _)| data)).collect();
+        let results: Vec<_> = (0..10)
+            .map(|_| inner.get("/b").wait().map(|(data, _)| data))
+            .collect();
         send.send(results).unwrap();
     });
     let results = received.recv_timeout(SOON).unwrap();
@@ -69,8 +79,10 @@ fn a_callback_may_wait_for_results_of_its_own_client() {
 #[test]
 fn a_callback_that_blocks_does_not_hold_others_up() {
     let server = Server::start();
-    let handler =
-        ThreadsHandler::builder().parallel_callbacks(1).patience(Duration::from_millis(5)).build();
+    let handler = ThreadsHandler::builder()
+        .parallel_callbacks(1)
+        .patience(Duration::from_millis(5))
+        .build();
     let (blocked, free) = (connected(&server, &handler), connected(&server, &handler));
     let (go_on, told) = mpsc::channel::<()>();
     let (running, runs) = mpsc::channel();
@@ -82,7 +94,9 @@ fn a_callback_that_blocks_does_not_hold_others_up() {
     let (send, received) = mpsc::channel();
     for _ in 0..10 {
         let send = send.clone();
-        free.get("/a").send().on_complete(move |result| send.send(result.is_ok()).unwrap());
+        free.get("/a")
+            .send()
+            .on_complete(move |result| send.send(result.is_ok()).unwrap());
         assert_eq!(received.recv_timeout(SOON), Ok(true));
     }
     // Its own client's I/O goes on, too.
@@ -95,20 +109,30 @@ fn a_callback_that_panics_does_not_stop_the_next() {
     let server = Server::start();
     let client = connected(&server, &ThreadsHandler::new());
     let (send, received) = mpsc::channel();
-    client.get("/a").send().on_complete(|_| panic!("as the test wants it"));
-    client.get("/a").send().on_complete(move |result| send.send(result.is_ok()).unwrap());
+    client
+        .get("/a")
+        .send()
+        .on_complete(|_| panic!("as the test wants it"));
+    client
+        .get("/a")
+        .send()
+        .on_complete(move |result| send.send(result.is_ok()).unwrap());
     assert_eq!(received.recv_timeout(SOON), Ok(true));
 }
 
 #[test]
 fn listeners_are_told_and_may_use_the_client() {
     let server = Server::start();
-    let client = server.builder().start(Arc::new(ThreadsHandler::new())).unwrap();
+    let client = server
+        .builder()
+        .start(Arc::new(ThreadsHandler::new()))
+        .unwrap();
     let (send, received) = mpsc::channel();
     let inner = client.clone();
     client.add_listener(move |change| {
         if change.to.is_connected() {
-            send.send(inner.get("/from/listener").wait().map(|(data, _)| data)).unwrap();
+            send.send(inner.get("/from/listener").wait().map(|(data, _)| data))
+                .unwrap();
         }
         Listen::Remove
     });
@@ -135,7 +159,9 @@ fn tasks_run_to_their_end() {
             send.send(task).unwrap();
         });
     }
-    let mut done: Vec<_> = (0..100).map(|_| received.recv_timeout(SOON).unwrap()).collect();
+    let mut done: Vec<_> = (0..100)
+        .map(|_| received.recv_timeout(SOON).unwrap())
+        .collect();
     done.sort_unstable();
     assert!(done.into_iter().eq(0..100));
 }
@@ -172,7 +198,10 @@ fn waiting_on_the_io_thread_is_refused() {
     let server = Server::bind();
     let (client, mut peer) = server.client(&ThreadsHandler::new());
     let (send, received) = mpsc::channel();
-    let waits = WaitsWhenWoken { client: client.clone(), answer: Mutex::new(send) };
+    let waits = WaitsWhenWoken {
+        client: client.clone(),
+        answer: Mutex::new(send),
+    };
     let waker = Waker::from(Arc::new(waits));
     let mut result = client.get("/a").send();
     assert!(!poll_once(&mut result, &waker));
@@ -206,7 +235,10 @@ fn a_waker_that_panics_takes_down_its_own_client_only() {
     let request = bad_peer.request();
     bad_peer.reply(&request, &data("a"));
     // Nobody hangs.
-    assert!(matches!(waiting.wait_timeout(SOON), Err(Error::Closed { .. })));
+    assert!(matches!(
+        waiting.wait_timeout(SOON),
+        Err(Error::Closed { .. })
+    ));
     assert_eq!(bad.state(), State::Lost);
     good.get("/c").send().wait_timeout(SOON).unwrap();
 }

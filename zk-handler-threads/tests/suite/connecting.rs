@@ -12,14 +12,20 @@ use crate::support::{SOON, Server, data, reply_bytes, until};
 
 /// A port of this machine at which nothing listens.
 fn refused() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
 }
 
 fn last_error(hosts: &str) -> LinkError {
     let handler = Arc::new(ThreadsHandler::new());
     let limit = Duration::from_millis(500);
     match Client::builder(hosts).connect(handler).limit(limit).wait() {
-        Err(Error::ConnectTimeout { last: Some((_, error)) }) => error,
+        Err(Error::ConnectTimeout {
+            last: Some((_, error)),
+        }) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -27,8 +33,14 @@ fn last_error(hosts: &str) -> LinkError {
 #[test]
 fn connect_get_close() {
     let server = Server::start();
-    let client = zk_handler_threads::connect(server.hosts()).limit(SOON).wait().unwrap();
-    assert_eq!(client.server(), Some(ServerAddr::new("127.0.0.1", server.address().port())));
+    let client = zk_handler_threads::connect(server.hosts())
+        .limit(SOON)
+        .wait()
+        .unwrap();
+    assert_eq!(
+        client.server(),
+        Some(ServerAddr::new("127.0.0.1", server.address().port()))
+    );
     let (data, _) = client.get("/a/b").wait().unwrap();
     assert_eq!(data, b"/a/b");
     client.close().wait().unwrap();
@@ -37,7 +49,10 @@ fn connect_get_close() {
 
 #[test]
 fn a_refused_port_is_told() {
-    assert_eq!(last_error(&refused()), LinkError::Io(ErrorKind::ConnectionRefused));
+    assert_eq!(
+        last_error(&refused()),
+        LinkError::Io(ErrorKind::ConnectionRefused)
+    );
 }
 
 #[test]
@@ -51,7 +66,10 @@ fn names_are_resolved_and_all_their_addresses_tried() {
     let server = Server::start();
     // Mostly `::1` comes first, where nothing listens.
     let hosts = format!("localhost:{}", server.address().port());
-    let client = zk_handler_threads::connect(hosts).limit(SOON).wait().unwrap();
+    let client = zk_handler_threads::connect(hosts)
+        .limit(SOON)
+        .wait()
+        .unwrap();
     client.get("/").wait().unwrap();
 }
 
@@ -67,7 +85,10 @@ fn the_next_server_takes_over_from_one_that_refuses_or_is_mute() {
         .limit(SOON)
         .wait()
         .unwrap();
-    assert_eq!(client.server(), Some(ServerAddr::new("127.0.0.1", server.address().port())));
+    assert_eq!(
+        client.server(),
+        Some(ServerAddr::new("127.0.0.1", server.address().port()))
+    );
     // It was connected to, and given up.
     let mut peer = mute.accept();
     peer.frame().expect("a connect request");
@@ -103,7 +124,10 @@ fn the_end_of_the_stream_is_told_apart_from_a_reset() {
     let mut byte = [0];
     assert_eq!(peer.stream.peek(&mut byte).unwrap(), 1);
     drop(peer);
-    assert_eq!(result.wait_timeout(SOON).unwrap_err(), Error::ConnectionLoss { sent: true });
+    assert_eq!(
+        result.wait_timeout(SOON).unwrap_err(),
+        Error::ConnectionLoss { sent: true }
+    );
     let mut peer = server.accept();
     let (_, error) = client.last_error().unwrap();
     assert_eq!(error, LinkError::Io(ErrorKind::ConnectionReset));
@@ -123,7 +147,9 @@ fn a_session_is_resumed_after_a_reply_was_cut_in_two() {
     let first = peer.request();
     let bytes = reply_bytes(&first, &data("whole"));
     let cut = reply_bytes(&peer.request(), &data("half"));
-    peer.stream.write_all(&[&bytes[..], &cut[..cut.len() / 2]].concat()).unwrap();
+    peer.stream
+        .write_all(&[&bytes[..], &cut[..cut.len() / 2]].concat())
+        .unwrap();
     peer.request();
     drop(peer);
 

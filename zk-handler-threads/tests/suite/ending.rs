@@ -8,10 +8,15 @@ use zk_client::{Client, Error, Handler, LinkError, ServerAddr, State};
 use zk_handler_threads::ThreadsHandler;
 use zk_proto::OpCode;
 
-use crate::support::{SOON, Server, until};
+use crate::support::{SOON, Server, data, until};
 
 fn connected(server: &Server, handler: &ThreadsHandler) -> Client {
-    server.builder().connect(Arc::new(handler.clone())).limit(SOON).wait().unwrap()
+    server
+        .builder()
+        .connect(Arc::new(handler.clone()))
+        .limit(SOON)
+        .wait()
+        .unwrap()
 }
 
 #[test]
@@ -22,7 +27,10 @@ fn a_handler_has_threads_only_while_it_drives_clients() {
         assert_eq!(handler.threads(), 0);
         let client = connected(&server, &handler);
         let (send, received) = mpsc::channel();
-        client.get("/a").send().on_complete(move |_| send.send(()).unwrap());
+        client
+            .get("/a")
+            .send()
+            .on_complete(move |_| send.send(()).unwrap());
         received.recv_timeout(SOON).unwrap();
         assert!(handler.threads() >= 2);
         client.close().wait().unwrap();
@@ -47,7 +55,9 @@ fn the_last_clone_closes_the_session_behind_it() {
     drop(client);
     clone.get("/a").send().detach();
     drop(clone);
-    assert_eq!(peer.request().header.opcode, OpCode::GET_DATA);
+    let get = peer.request();
+    assert_eq!(get.header.opcode, OpCode::GET_DATA);
+    peer.reply(&get, &data("a"));
     let close = peer.request();
     assert_eq!(close.header.opcode, OpCode::CLOSE_SESSION);
     peer.reply(&close, &zk_proto::Reply::Empty);
@@ -63,9 +73,15 @@ fn close_from_a_callback_from_a_task_and_from_two_threads() {
     let client = connected(&server, &handler);
     let (send, received) = mpsc::channel();
     let inner = client.clone();
-    client.get("/a").send().on_complete(move |_| send.send(inner.close().wait()).unwrap());
+    client
+        .get("/a")
+        .send()
+        .on_complete(move |_| send.send(inner.close().wait()).unwrap());
     received.recv_timeout(SOON).unwrap().unwrap();
-    assert!(matches!(client.get("/a").wait(), Err(Error::Closed { sent: false })));
+    assert!(matches!(
+        client.get("/a").wait(),
+        Err(Error::Closed { sent: false })
+    ));
 
     let client = connected(&server, &handler);
     let (send, received) = mpsc::channel();
@@ -89,8 +105,15 @@ fn closing_before_there_is_a_connection_ends_at_once() {
     let handler = ThreadsHandler::new();
     let client = server.builder().start(Arc::new(handler.clone())).unwrap();
     let waiting = client.get("/a").send();
-    client.close().timeout(Duration::from_millis(200)).wait().ok();
-    assert!(matches!(waiting.wait_timeout(SOON), Err(Error::Closed { sent: false })));
+    client
+        .close()
+        .timeout(Duration::from_millis(200))
+        .wait()
+        .ok();
+    assert!(matches!(
+        waiting.wait_timeout(SOON),
+        Err(Error::Closed { sent: false })
+    ));
     until("no thread is left", || handler.threads() == 0);
 }
 
@@ -117,13 +140,19 @@ fn a_detached_client_writes_everything_and_leaves_its_session() {
     peer.reply(&request, &zk_proto::Reply::Stat(zk_client::Stat::default()));
     set.wait_timeout(SOON).unwrap();
     detached.wait_timeout(SOON).unwrap();
-    assert!(peer.try_request().is_none(), "the connection ends without closeSession");
+    assert!(
+        peer.try_request().is_none(),
+        "the connection ends without closeSession"
+    );
     // The loop waits for this end of the connection, so that nothing written is lost.
     drop(peer);
     until("no thread is left", || handler.threads() == 0);
 
-    let resumed =
-        server.builder().resume(session, password).start(Arc::new(handler.clone())).unwrap();
+    let resumed = server
+        .builder()
+        .resume(session, password)
+        .start(Arc::new(handler))
+        .unwrap();
     let mut peer = server.accept();
     assert_eq!(peer.handshake().session_id, session);
     peer.serve_on();

@@ -53,10 +53,7 @@ impl Server {
         })
     }
 
-    fn with(
-        accepted: Mutex<mpsc::Receiver<Peer>>,
-        take: impl Fn(Peer) + Send + 'static,
-    ) -> Self {
+    fn with(accepted: Mutex<mpsc::Receiver<Peer>>, take: impl Fn(Peer) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let open = Arc::new(AtomicBool::new(true));
@@ -69,7 +66,11 @@ impl Server {
                 take(Peer::new(stream.unwrap()));
             }
         });
-        Self { address, accepted, open }
+        Self {
+            address,
+            accepted,
+            open,
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -82,7 +83,11 @@ impl Server {
 
     /// The next connection.
     pub(crate) fn accept(&self) -> Peer {
-        self.accepted.lock().unwrap().recv_timeout(SOON).expect("a connection comes")
+        self.accepted
+            .lock()
+            .unwrap()
+            .recv_timeout(SOON)
+            .expect("a connection comes")
     }
 
     /// Options of a client that is quick to notice things.
@@ -141,7 +146,11 @@ impl Peer {
         let response = ConnectResponse {
             protocol_version: 0,
             timeout: request.timeout,
-            session_id: if known { request.session_id } else { SessionId(0x1000_0001) },
+            session_id: if known {
+                request.session_id
+            } else {
+                SessionId(0x1000_0001)
+            },
             password: Password::EMPTY,
             read_only: Some(false),
         };
@@ -154,7 +163,10 @@ impl Peer {
         loop {
             let frame = self.frame()?;
             let header = RequestHeader::decode(&mut Reader::new(&frame)).unwrap();
-            let arrived = Arrived { header, body: frame.slice(RequestHeader::LEN..) };
+            let arrived = Arrived {
+                header,
+                body: frame.slice(RequestHeader::LEN..),
+            };
             if header.opcode != OpCode::PING {
                 return Some(arrived);
             }
@@ -175,9 +187,16 @@ impl Peer {
 
     /// Tells of a change of a node.
     pub(crate) fn event(&mut self, kind: EventType, path: &str) {
-        let event =
-            WatcherEvent { kind, state: KeeperState::SYNC_CONNECTED, path: path.to_owned() };
-        let header = ReplyHeader { xid: Xid::WATCH, zxid: Zxid(-1), err: ErrorCode::OK };
+        let event = WatcherEvent {
+            kind,
+            state: KeeperState::SYNC_CONNECTED,
+            path: path.to_owned(),
+        };
+        let header = ReplyHeader {
+            xid: Xid::WATCH,
+            zxid: Zxid(-1),
+            err: ErrorCode::OK,
+        };
         self.send(|out| {
             header.encode(out);
             event.encode(out);
@@ -222,7 +241,12 @@ impl Peer {
 pub(crate) fn reply_bytes(to: &Arrived, reply: &Reply) -> Vec<u8> {
     let mut bytes = vec![0; 4];
     let zxid = Zxid(ZXID.fetch_add(1, Ordering::SeqCst));
-    ReplyHeader { xid: to.header.xid, zxid, err: ErrorCode::OK }.encode(&mut bytes);
+    ReplyHeader {
+        xid: to.header.xid,
+        zxid,
+        err: ErrorCode::OK,
+    }
+    .encode(&mut bytes);
     reply.encode(to.header.opcode, &mut bytes);
     with_length(&mut bytes);
     bytes
@@ -234,9 +258,13 @@ fn with_length(bytes: &mut [u8]) {
 }
 
 pub(crate) fn data(data: impl Into<Vec<u8>>) -> Reply {
-    Reply::Data { data: data.into().into(), stat: Stat::default() }
+    Reply::Data {
+        data: data.into().into(),
+        stat: Stat::default(),
+    }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest has no body")]
 fn answer(arrived: &Arrived) -> Reply {
     match arrived.request() {
         Request::GetData { path, .. } => data(path.as_bytes()),

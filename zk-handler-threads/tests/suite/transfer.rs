@@ -12,7 +12,9 @@ use zk_proto::{Reply, Request};
 use crate::support::{SOON, Server, body_of, data, reply_bytes, until};
 
 fn megabyte(seed: u8) -> Vec<u8> {
-    (0..1_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed).collect()
+    (0..1_000_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed)
+        .collect()
 }
 
 #[test]
@@ -45,11 +47,14 @@ fn a_large_reply_in_small_pieces_arrives_whole() {
     let mut rest = &bytes[..];
     for size in [1, 3, 17, 999, 65_537].into_iter().cycle() {
         let (piece, later) = rest.split_at(size.min(rest.len()));
-        peer.stream.write_all(piece).unwrap();
+        let written = peer.stream.write_all(piece);
+        written.unwrap_or_else(|error| panic!("{error}: {:?}", client.last_error()));
         rest = later;
         if rest.is_empty() {
             break;
         }
+        // The loop is busy with the client also while the reply is under way.
+        client.sleep(Duration::from_micros(100)).detach();
         thread::sleep(Duration::from_micros(300));
     }
     assert!(result.wait_timeout(SOON).unwrap().0 == megabyte(7));
@@ -61,18 +66,24 @@ fn a_server_that_reads_slowly_gets_everything_in_order() {
     const COUNT: usize = 40;
     let server = Server::bind();
     let (client, mut peer) = server.client(&ThreadsHandler::new());
-    let results: Vec<_> =
-        (0..COUNT).map(|n| client.set("/large", megabyte(n as u8)).send()).collect();
+    let results: Vec<_> = (0..COUNT)
+        .map(|n| client.set("/large", megabyte(n as u8)).send())
+        .collect();
 
     // What does not fit into the sockets stays in the session, where it counts as unsent.
-    until("the socket is full", || client.stats().session.bytes_out > 100_000);
+    until("the socket is full", || {
+        client.stats().session.bytes_out > 100_000
+    });
     let mut before = 0;
     until("the loop has stopped writing", || {
         thread::sleep(Duration::from_millis(50));
         let now = client.stats().session.bytes_out;
         std::mem::replace(&mut before, now) == now
     });
-    assert!(before < COUNT as u64 * 1_000_000 / 2, "{before} bytes count as sent");
+    assert!(
+        before < COUNT as u64 * 1_000_000 / 2,
+        "{before} bytes count as sent"
+    );
     assert!(client.stats().session.queued > COUNT / 2);
 
     for n in 0..COUNT {
@@ -82,7 +93,11 @@ fn a_server_that_reads_slowly_gets_everything_in_order() {
         }
         let request = peer.request();
         let data = megabyte(n as u8);
-        let expected = Request::SetData { path: "/large".into(), data: Some(data.into()), version: -1 };
+        let expected = Request::SetData {
+            path: "/large".into(),
+            data: Some(data.into()),
+            version: -1,
+        };
         assert!(request.body == body_of(&expected), "request {n}");
         peer.reply(&request, &Reply::Stat(Stat::default()));
     }
@@ -135,7 +150,10 @@ fn two_hundred_clients_share_one_handler() {
     }
     assert_eq!(handler.threads(), 1, "the I/O loop alone");
     for _ in 0..5 {
-        let results: Vec<_> = clients.iter().map(|client| client.get("/a").send()).collect();
+        let results: Vec<_> = clients
+            .iter()
+            .map(|client| client.get("/a").send())
+            .collect();
         for result in results {
             assert_eq!(result.wait_timeout(SOON).unwrap().0, b"/a");
         }
@@ -150,7 +168,10 @@ fn two_hundred_clients_share_one_handler() {
 #[test]
 fn serial_calls_from_many_threads_all_come_back() {
     let server = Server::start();
-    let client = zk_handler_threads::connect(server.hosts()).limit(SOON).wait().unwrap();
+    let client = zk_handler_threads::connect(server.hosts())
+        .limit(SOON)
+        .wait()
+        .unwrap();
     thread::scope(|scope| {
         for thread in 0..8 {
             let client = &client;
@@ -204,5 +225,8 @@ fn events_come_while_nothing_is_asked() {
     let (_, _, watch) = result.wait_timeout(SOON).unwrap();
     peer.event(EventType::NODE_DATA_CHANGED, "/watched");
     let event = zk_client::block_on(watch).unwrap();
-    assert_eq!((event.kind, &*event.path), (EventType::NODE_DATA_CHANGED, "/watched"));
+    assert_eq!(
+        (event.kind, &*event.path),
+        (EventType::NODE_DATA_CHANGED, "/watched")
+    );
 }
