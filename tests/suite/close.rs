@@ -42,7 +42,7 @@ pub(crate) fn closing_again_is_harmless(env: &Env) {
     two.wait().unwrap();
     client.close().wait().unwrap();
     client.detach().wait().unwrap();
-    client.clone().close().wait().unwrap();
+    client.chroot("/a/view").unwrap().close().wait().unwrap();
 }
 
 pub(crate) fn closing_deletes_the_ephemerals_at_once(env: &Env) {

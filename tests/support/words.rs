@@ -44,7 +44,7 @@ pub(crate) fn sessions(answer: &str) -> BTreeSet<SessionId> {
 fn parse_session(text: &str) -> Option<SessionId> {
     let digits = text.strip_prefix("0x")?;
     let number = u64::from_str_radix(digits, 16).ok()?;
-    Some(SessionId(number.cast_signed()))
+    Some(SessionId(number as i64))
 }
 
 #[test]
