@@ -159,7 +159,7 @@ impl<T: Send + 'static> AsyncResult<T> {
             deliver(Callback::new(move || f(result)), origin.as_deref());
             return;
         }
-        let run = Box::new(f);
+        let run: Option<Run<T>> = Some(Box::new(f));
         let before = std::mem::replace(&mut *state, State::Callback { run, origin });
         drop(state);
         drop(before);
@@ -351,7 +351,7 @@ pub(crate) enum State<T> {
         producer: Option<Waker>,
     },
     Callback {
-        run: Run<T>,
+        run: Option<Run<T>>,
         origin: Option<Arc<dyn Origin>>,
     },
     Ready(Result<T, Error>),
@@ -369,7 +369,11 @@ impl<T> State<T> {
         }
         match std::mem::replace(self, Self::Taken) {
             Self::Ready(result) => Some(result),
-            _ => unreachable!("the state was looked at under the same lock"),
+            Self::Pending { .. }
+            | Self::Callback { .. }
+            | Self::Taken
+            | Self::Cancelled
+            | Self::Detached => None,
         }
     }
 }
@@ -389,7 +393,7 @@ impl<T, C> Slot<T, C> {
     pub(crate) fn callback(convert: C, run: Run<T>, origin: Arc<dyn Origin>) -> Self {
         Self {
             state: Mutex::new(State::Callback {
-                run,
+                run: Some(run),
                 origin: Some(origin),
             }),
             convert,
@@ -436,25 +440,22 @@ pub(crate) fn settle<T: Send + 'static>(
     result: Result<T, Error>,
 ) -> After {
     let mut state = lock(slot.state());
-    match &*state {
-        State::Pending { .. } => {
-            let before = std::mem::replace(&mut *state, State::Ready(result));
+    match &mut *state {
+        State::Pending { waiter, producer } => {
+            let (waiter, producer) = (waiter.take(), producer.take());
+            *state = State::Ready(result);
             drop(state);
-            match before {
-                State::Pending {
-                    waiter: Some(waiter),
-                    ..
-                } => After::Wake(waiter),
-                _ => After::Nothing,
-            }
+            drop(producer);
+            waiter.map_or(After::Nothing, After::Wake)
         }
-        State::Callback { .. } => {
-            let before = std::mem::replace(&mut *state, State::Taken);
+        State::Callback { run, origin } => {
+            let (run, origin) = (run.take(), origin.take());
+            *state = State::Taken;
             drop(state);
-            let State::Callback { run, origin } = before else {
-                unreachable!("the state was looked at under the same lock")
-            };
-            After::Call(Callback::new(move || run(result)), origin)
+            match run {
+                Some(run) => After::Call(Callback::new(move || run(result)), origin),
+                None => After::Nothing,
+            }
         }
         State::Ready(_) | State::Taken | State::Cancelled | State::Detached => {
             drop(state);

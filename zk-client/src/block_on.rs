@@ -121,6 +121,10 @@ impl Drop for Lease {
 }
 
 #[cfg(all(test, not(loom)))]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a wake from elsewhere takes another thread"
+)]
 mod tests {
     use std::future::poll_fn;
 

@@ -212,7 +212,7 @@ impl Builder {
     pub fn connect(&self, handler: Arc<dyn Handler>) -> Connect {
         Connect {
             limit: CONNECT_LIMIT,
-            progress: Progress::Unstarted(self.clone(), handler),
+            progress: Progress::Unstarted(Box::new(self.clone()), handler),
         }
     }
 
@@ -225,7 +225,7 @@ impl Builder {
         }
         let mut first = self.session.clone();
         if let Some((id, password)) = &self.resume {
-            first.resume(*id, password.clone());
+            first.resume(*id, *password);
         }
         Ok(Options {
             config: first.build()?,
@@ -303,7 +303,7 @@ pub struct Connect {
 }
 
 enum Progress {
-    Unstarted(Builder, Arc<dyn Handler>),
+    Unstarted(Box<Builder>, Arc<dyn Handler>),
     Failed(Error),
     Connecting(Pin<Box<dyn Future<Output = Result<Client, Error>> + Send>>),
     Over,

@@ -293,22 +293,50 @@ impl Error {
             | Self::RetriesExhausted { .. }
             | Self::CloseUnconfirmed
             | Self::Command(_) => None,
-            // An error reply, or refused on this side.
-            _ => Some(Outcome::NotApplied),
+            // An error reply.
+            Self::NoNode
+            | Self::NodeExists
+            | Self::BadVersion
+            | Self::NotEmpty
+            | Self::NoAuth
+            | Self::NoChildrenForEphemerals
+            | Self::InvalidAcl
+            | Self::BadArguments
+            | Self::NotReadOnly
+            | Self::NoWatcher
+            | Self::Unimplemented
+            | Self::ReconfigDisabled
+            | Self::ReconfigInProgress
+            | Self::NewConfigNoQuorum
+            | Self::QuotaExceeded
+            | Self::Throttled
+            | Self::EphemeralOnLocalSession
+            | Self::Server(_) => Some(Outcome::NotApplied),
+            // Refused on this side.
+            Self::Full { .. }
+            | Self::TooLarge { .. }
+            | Self::NotARequest(_)
+            | Self::Path(_)
+            | Self::Hosts(_)
+            | Self::Acl(_)
+            | Self::Mode(_)
+            | Self::Config(_)
+            | Self::ChrootChanged
+            | Self::NotHeld => Some(Outcome::NotApplied),
         }
     }
 
     /// May the same operation succeed when it is tried again in the same session? Whether it
     /// *should* be is another question: see [`outcome`](Self::outcome).
     pub fn is_retryable(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::ConnectionLoss { .. }
-            | Self::Throttled
-            | Self::NotReadOnly
-            | Self::Full { .. } => true,
-            Self::Server(code) => *code == ErrorCode::CONNECTION_LOSS,
-            _ => false,
-        }
+                | Self::Throttled
+                | Self::NotReadOnly
+                | Self::Full { .. }
+                | Self::Server(ErrorCode::CONNECTION_LOSS)
+        )
     }
 }
 

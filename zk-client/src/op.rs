@@ -81,6 +81,7 @@ pub(crate) mod sealed {
 }
 
 /// A call under way.
+#[expect(clippy::exhaustive_enums, reason = "only this crate can name it")]
 pub enum Started<T> {
     /// One request, or several in one flight.
     Sent(AsyncResult<T>),

@@ -92,6 +92,10 @@ impl<T> EventStream<T> {
     }
 
     /// The next item; `None` after the last.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the name that streams have for it"
+    )]
     pub fn next(&mut self) -> impl Future<Output = Option<T>> + Send + Unpin + '_
     where
         T: Send,

@@ -304,9 +304,6 @@ impl Inner {
         if any {
             self.floor = self.session.last_zxid();
         }
-        if !self.wound_up && self.session.is_finished() {
-            self.wind_up();
-        }
     }
 
     fn completed(&mut self, id: RequestId, result: Result<Reply, RequestError>) {
@@ -361,7 +358,7 @@ impl Inner {
                     let to = match notice {
                         Notice::Event(event) if event.zxid != Zxid::ZERO => event.zxid,
                         Notice::Gap { to, .. } => to,
-                        _ => newest,
+                        Notice::Event(_) | Notice::End(_) | _ => newest,
                     };
                     match items.back_mut() {
                         Some(Notice::Gap { to: end, .. }) => *end = to.max(*end),
@@ -382,6 +379,7 @@ impl Inner {
     fn changed(&mut self, change: StateChange) {
         match change.to {
             State::Connected { .. } => {
+                self.lost = None;
                 for slot in std::mem::take(&mut self.until_connected) {
                     self.settle(&*slot, Ok(()));
                 }
@@ -412,7 +410,13 @@ impl Inner {
 
     fn timer(&mut self, id: TimerId) {
         if let Some(slot) = self.timers.remove(&id.as_u64()) {
-            self.settle(&*slot, Ok(()));
+            // A session that ends fires all its timers at once.
+            let result = if self.is_over() {
+                Err(Error::Closed { sent: false })
+            } else {
+                Ok(())
+            };
+            self.settle(&*slot, result);
         }
     }
 
@@ -425,7 +429,7 @@ impl Inner {
         how: impl FnOnce(&mut Session, Instant, Duration),
         (now, limit): (Instant, Duration),
     ) {
-        if self.wound_up || self.outcome.is_some() {
+        if self.wound_up {
             if let Some(slot) = slot {
                 let result = self.close_result();
                 self.settle(&*slot, result);
@@ -435,6 +439,8 @@ impl Inner {
         self.closing.extend(slot);
         how(&mut self.session, now, limit);
         self.loop_has_work();
+        // They will be refused, one after the other.
+        self.offer_room();
     }
 
     fn close_result(&self) -> Result<(), Error> {
@@ -448,12 +454,20 @@ impl Inner {
 
     fn closed(&mut self, outcome: CloseOutcome) {
         self.outcome = Some(outcome);
-        for slot in std::mem::take(&mut self.closing) {
-            let result = self.close_result();
-            self.settle(&*slot, result);
-        }
-        // They all have to look, and are refused one after the other.
-        self.offer_room();
+        self.wind_up();
+    }
+
+    /// Has the session ended for good?
+    fn is_over(&self) -> bool {
+        matches!(
+            self.lost,
+            Some(
+                StateReason::AuthFailed(_)
+                    | StateReason::RetriesExhausted
+                    | StateReason::Closed
+                    | StateReason::Detached
+            )
+        )
     }
 
     pub(crate) fn abandon(&mut self, now: Instant) {
@@ -481,7 +495,9 @@ impl Inner {
                 Sink::Once(slot) => self.settle(&*slot, Err(Error::WatchEnded(why.clone()))),
                 Sink::Stream(buffer, _) => {
                     let waker = buffer.put(|items| items.push_back(Notice::End(why.clone())));
-                    self.effects.wake(waker.or(buffer.end()));
+                    self.effects.wake(waker);
+                    let ended = buffer.end();
+                    self.effects.wake(ended);
                 }
             }
         }
@@ -513,9 +529,6 @@ impl Inner {
         match &self.lost {
             Some(StateReason::AuthFailed(_)) => Error::AuthFailed { sent: false },
             Some(StateReason::RetriesExhausted) => Error::RetriesExhausted { last: last() },
-            None if self.outcome.is_none() && !self.abandoned => {
-                Error::RetriesExhausted { last: last() }
-            }
             _ => Error::Closed { sent: false },
         }
     }

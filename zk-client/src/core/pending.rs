@@ -108,9 +108,4 @@ impl Pending {
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Entry> + use<> {
         std::mem::take(&mut self.entries).into_iter().flatten()
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.entries.iter().flatten().count()
-    }
 }

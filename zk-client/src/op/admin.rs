@@ -109,9 +109,11 @@ impl Start for Reconfig<'_> {
             new_members: self.new_members.map(Cow::Borrowed),
             from_config: self.from_config,
         };
-        launch.request_below(&body, &Chroot::ROOT, false, |reply| match reply {
-            Reply::Data { data, stat } => Ok((data, stat)),
-            _ => Err(Error::UnexpectedReply),
+        launch.request_below(&body, &Chroot::ROOT, false, |reply| {
+            let Reply::Data { data, stat } = reply else {
+                return Err(Error::UnexpectedReply);
+            };
+            Ok((data, stat))
         })
     }
 }
@@ -129,9 +131,11 @@ impl Start for WhoAmI {
     type Reply = Vec<ClientInfo>;
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<Self::Reply>, Error> {
-        launch.request(&Request::WhoAmI, |reply| match reply {
-            Reply::Clients(clients) => Ok(clients),
-            _ => Err(Error::UnexpectedReply),
+        launch.request(&Request::WhoAmI, |reply| {
+            let Reply::Clients(clients) = reply else {
+                return Err(Error::UnexpectedReply);
+            };
+            Ok(clients)
         })
     }
 }

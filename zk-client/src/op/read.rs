@@ -333,10 +333,7 @@ impl<'a, R: Watchable> Op<'a, Read<'a, R>> {
     ///
     /// If the read fails, no watch is set and `f` is not called. (`exists` sets it also if there
     /// is no node.)
-    pub fn watch(
-        self,
-        f: impl FnOnce(Result<WatchedEvent, Error>) + Send + 'static,
-    ) -> Op<'a, Read<'a, R>> {
+    pub fn watch(self, f: impl FnOnce(Result<WatchedEvent, Error>) + Send + 'static) -> Self {
         let slot = Slot::callback((), Box::new(f), self.client.core().origin());
         self.refine(|read| read.callback = OnEvent(Some((Arc::new(slot), R::ON_NO_NODE))))
     }
@@ -431,9 +428,11 @@ impl Start for MultiRead<'_> {
                 Which::Children => ReadOp::GetChildren { path },
             });
         }
-        launch.request(&Request::MultiRead(Cow::Owned(ops)), |reply| match reply {
-            Reply::MultiRead(results) => Ok(results),
-            _ => Err(Error::UnexpectedReply),
+        launch.request(&Request::MultiRead(Cow::Owned(ops)), |reply| {
+            let Reply::MultiRead(results) = reply else {
+                return Err(Error::UnexpectedReply);
+            };
+            Ok(results)
         })
     }
 }

@@ -55,10 +55,10 @@ impl private::FromReply for String {
     const WITH_STAT: bool = false;
 
     fn from_reply(reply: Reply) -> Result<Self, Error> {
-        match reply {
-            Reply::Path(path) | Reply::Created { path, .. } => Ok(path),
-            _ => Err(Error::UnexpectedReply),
-        }
+        let (Reply::Path(path) | Reply::Created { path, .. }) = reply else {
+            return Err(Error::UnexpectedReply);
+        };
+        Ok(path)
     }
 }
 
@@ -68,10 +68,10 @@ impl private::FromReply for (String, Stat) {
     const WITH_STAT: bool = true;
 
     fn from_reply(reply: Reply) -> Result<Self, Error> {
-        match reply {
-            Reply::Created { path, stat } => Ok((path, stat)),
-            _ => Err(Error::UnexpectedReply),
-        }
+        let Reply::Created { path, stat } = reply else {
+            return Err(Error::UnexpectedReply);
+        };
+        Ok((path, stat))
     }
 }
 
@@ -394,9 +394,11 @@ impl Start for Sync<'_> {
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<String>, Error> {
         let path = ZnodePath::parse(self.path)?.into_cow();
-        launch.request(&Request::Sync { path }, |reply| match reply {
-            Reply::Path(path) => Ok(path),
-            _ => Err(Error::UnexpectedReply),
+        launch.request(&Request::Sync { path }, |reply| {
+            let Reply::Path(path) = reply else {
+                return Err(Error::UnexpectedReply);
+            };
+            Ok(path)
         })
     }
 }
@@ -415,15 +417,16 @@ fn acl_or_default<'b>(acl: &'b [Acl], client: &'b Client) -> Result<&'b [Acl], E
 }
 
 pub(super) fn empty(reply: Reply) -> Result<(), Error> {
-    match reply {
-        Reply::Empty => Ok(()),
-        _ => Err(Error::UnexpectedReply),
+    if reply == Reply::Empty {
+        Ok(())
+    } else {
+        Err(Error::UnexpectedReply)
     }
 }
 
 fn stat(reply: Reply) -> Result<Stat, Error> {
-    match reply {
-        Reply::Stat(stat) => Ok(stat),
-        _ => Err(Error::UnexpectedReply),
-    }
+    let Reply::Stat(stat) = reply else {
+        return Err(Error::UnexpectedReply);
+    };
+    Ok(stat)
 }
