@@ -35,10 +35,12 @@ mod buffer;
 mod builder;
 mod client;
 mod core;
+mod ensemble;
 mod error;
 mod handler;
 pub mod op;
 mod stats;
+pub mod testing;
 mod watcher;
 
 // Using a client.
@@ -48,7 +50,10 @@ pub use builder::{Builder, Connect, WhenFull};
 pub use client::{Client, SyncKeepAlive};
 pub use core::{Listen, ListenerId, StateChange};
 pub use error::Error;
-pub use op::Op;
+pub use op::{
+    Doubt, Fate, Op, Resolved, ServerVersion, Transaction, TransactionError, TransactionResult, Walk,
+    Walked, WriteKind,
+};
 pub use stats::Stats;
 pub use watcher::{EventStream, StateStream, Watch, WatchStream};
 
