@@ -478,6 +478,12 @@ impl Session {
     }
 }
 
+/// `by` after `at`, or so far away that it does not matter.
+fn later(at: Instant, by: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    at.checked_add(by).unwrap_or(at + FAR)
+}
+
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")

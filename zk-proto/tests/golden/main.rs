@@ -358,9 +358,10 @@ fn requests_that_do_not_decode_are_those_that_servers_do_not_read() {
             .iter()
             .find(|reply| reply.name == format!("{name}reply") && reply.same_connection(golden))
             .unwrap_or_else(|| panic!("{} has no answer", golden.name));
-        let code = match error {
-            DecodeError::UnknownOpcode(_) => ErrorCode::UNIMPLEMENTED,
-            _ => ErrorCode::MARSHALLING_ERROR,
+        let code = if matches!(error, DecodeError::UnknownOpcode(_)) {
+            ErrorCode::UNIMPLEMENTED
+        } else {
+            ErrorCode::MARSHALLING_ERROR
         };
         assert_eq!(answer.decoded["header"]["err"], code.0, "{}", golden.name);
         assert_eq!(refusal(golden), Some(code), "{}", golden.name);

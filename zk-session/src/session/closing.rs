@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use zk_proto::{Request, SessionId};
 
-use super::{Ended, Session};
+use super::{Ended, Session, later};
 use crate::link::Stage;
 use crate::queue::Kind;
 use crate::{CloseOutcome, RequestError, State, StateReason};
@@ -39,7 +39,7 @@ impl Session {
         if self.ended.is_some() {
             return;
         }
-        let deadline = self.now + limit;
+        let deadline = later(self.now, limit);
         match &mut self.closing {
             Some(closing) => closing.deadline = closing.deadline.min(deadline),
             None => {

@@ -140,8 +140,8 @@ impl Session {
         let timeout = Duration::from_millis(u64::try_from(response.timeout).unwrap_or(1));
         if offered != SessionId::NONE && !same {
             self.lose_session(StateReason::Substituted);
-            self.stale = None;
         }
+        self.stale = None;
         let seen_writable =
             !read_only || (same && self.identity.as_ref().is_some_and(|i| i.seen_writable));
         if !same {
@@ -304,6 +304,12 @@ impl Session {
         );
     }
 
+    /// Is the session the one that was to be resumed?
+    fn is_resumed_one(&self) -> bool {
+        let wanted = self.config.resume.as_ref().map(|(id, _)| *id);
+        wanted.is_some() && wanted == self.identity.as_ref().map(|i| i.id)
+    }
+
     /// The session can be used.
     fn activate(&mut self) {
         let Some(link) = self.link.as_mut() else {
@@ -317,7 +323,9 @@ impl Session {
         }
         link.stage = Stage::Active { since: self.now };
         let read_only = link.read_only;
-        let reason = if link.resumed {
+        // A session that was lost before it could be used is news to the application.
+        let resumed = link.resumed && (self.state != State::Lost || self.is_resumed_one());
+        let reason = if resumed {
             StateReason::Resumed
         } else {
             StateReason::Established

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 use zk_proto::{Reply, Zxid};
 
-use super::{Ended, Session, Stale};
+use super::{Ended, Session, Stale, later};
 use crate::link::{Link, Stage};
 use crate::queue::Slot;
 use crate::{
@@ -45,7 +45,7 @@ impl Session {
             },
         };
         let conn = self.next_conn();
-        let budget = self.now + self.budget();
+        let budget = later(self.now, self.budget());
         self.counters.attempts += 1;
         debug!(%conn, server = %pick.server, attempt = pick.attempt, "connecting");
         self.link = Some(Link::new(
@@ -88,7 +88,7 @@ impl Session {
             Duration::MAX
         };
         match self.backoff.after_failure(&mut self.rng, elapsed, cap) {
-            Some(pause) => self.retry_at = Some(self.now + pause),
+            Some(pause) => self.retry_at = Some(later(self.now, pause)),
             None => {
                 warn!(
                     tries = self.backoff.failures(),
@@ -218,7 +218,7 @@ impl Session {
         };
         // Idle clients prove their session seldom; any answer shows that it lived then.
         let contact = self.live.last_heard.map_or(until, |heard| heard + t);
-        Some(until.max(contact) + after)
+        Some(later(until.max(contact), after))
     }
 
     pub(super) fn set_state(&mut self, to: State, reason: StateReason) {
