@@ -54,8 +54,8 @@ pub use client::{Client, SyncKeepAlive, WeakClient};
 pub use core::{Listen, ListenerId, StateChange};
 pub use error::Error;
 pub use op::{
-    Doubt, Fate, Op, Resolved, ServerVersion, Transaction, TransactionError, TransactionResult, Walk,
-    Walked, WriteKind,
+    Doubt, Fate, Op, Resolved, ServerVersion, Transaction, TransactionError, TransactionResult,
+    Walk, Walked, WriteKind,
 };
 pub use stats::Stats;
 pub use watcher::{EventStream, StateStream, Watch, WatchStream};

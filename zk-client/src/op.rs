@@ -20,7 +20,7 @@ mod command;
 mod protected;
 mod read;
 mod retry;
-mod steps;
+pub(crate) mod steps;
 mod transaction;
 mod tree;
 mod watch;

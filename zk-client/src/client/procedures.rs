@@ -5,9 +5,7 @@ use std::future::Future;
 use zk_proto::Chroot;
 use zk_session::BackoffPolicy;
 
-use crate::op::{
-    Command, GetServerVersion, Op, Retry, RetryWith, Retryable, Transaction, Walk,
-};
+use crate::op::{Command, GetServerVersion, Op, Retry, RetryWith, Retryable, Transaction, Walk};
 use crate::{Client, Error};
 
 /// Several at once, and again and again.

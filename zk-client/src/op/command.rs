@@ -108,7 +108,9 @@ impl ServerVersion {
                 .strip_prefix("Zookeeper version:")
                 .or_else(|| line.strip_prefix("zookeeper.version="))?;
             let text = text.split(',').next().unwrap_or_default().trim();
-            let digits = text.split(|c: char| c != '.' && !c.is_ascii_digit()).next()?;
+            let digits = text
+                .split(|c: char| c != '.' && !c.is_ascii_digit())
+                .next()?;
             let numbers: Option<Vec<u32>> = digits.split('.').map(|n| n.parse().ok()).collect();
             numbers
                 .filter(|numbers| numbers.len() >= 2)
@@ -152,10 +154,7 @@ impl Kind for GetServerVersion {
     type Output = ServerVersion;
 }
 
-async fn server_version(
-    client: Client,
-    deadline: Option<Instant>,
-) -> Result<ServerVersion, Error> {
+async fn server_version(client: Client, deadline: Option<Instant>) -> Result<ServerVersion, Error> {
     let mut result = Err(Error::NoVersion(String::new()));
     for attempt in 0..VERSION_TRIES {
         if attempt > 0 {
@@ -170,7 +169,8 @@ async fn server_version(
                     None => result = Err(Error::NoVersion(answer)),
                 },
                 // The other word may be allowed; what this one says counts less.
-                Err(Error::NotWhitelisted(_)) if result != Err(Error::NoVersion(String::new())) => {}
+                Err(Error::NotWhitelisted(_)) if result != Err(Error::NoVersion(String::new())) => {
+                }
                 Err(error) => result = Err(error),
             }
         }
@@ -190,14 +190,21 @@ mod tests {
         let envi = "Environment:\nzookeeper.version=3.10.1-SNAPSHOT-x, built on 01/01/2030\nhost=a";
         assert_eq!(numbers(envi), Some(vec![3, 10, 1]));
         assert_eq!(numbers("zookeeper.version=1.2"), Some(vec![1, 2]));
-        for bad in ["", "zookeeper.version=", "zookeeper.version=1", "version 3.4", "zookeeper.version=a.b"] {
+        for bad in [
+            "",
+            "zookeeper.version=",
+            "zookeeper.version=1",
+            "version 3.4",
+            "zookeeper.version=a.b",
+        ] {
             assert_eq!(numbers(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn versions_are_ordered_by_their_numbers() {
-        let version = |text: &str| ServerVersion::find(&format!("zookeeper.version={text}")).unwrap();
+        let version =
+            |text: &str| ServerVersion::find(&format!("zookeeper.version={text}")).unwrap();
         assert!(version("3.10.0") > version("3.9.4"));
         assert!(version("3.9.4").is_at_least(&[3, 9]));
         assert!(!version("3.5.9").is_at_least(&[3, 6, 0]));

@@ -95,7 +95,10 @@ impl fmt::Display for WriteKind {
 
 /// What a write of a transaction gave.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "there is one for each kind of write")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is one for each kind of write"
+)]
 pub enum TransactionResult {
     /// A node was made.
     Created {
@@ -463,8 +466,12 @@ impl Commit<'_> {
 
     /// Does it make nodes that go with the session?
     pub(crate) fn is_session_bound(&self) -> bool {
-        self.modes()
-            .any(|mode| matches!(mode, CreateMode::Ephemeral | CreateMode::EphemeralSequential))
+        self.modes().any(|mode| {
+            matches!(
+                mode,
+                CreateMode::Ephemeral | CreateMode::EphemeralSequential
+            )
+        })
     }
 
     fn modes(&self) -> impl Iterator<Item = CreateMode> + '_ {
@@ -580,10 +587,7 @@ struct Label {
     chroot: Chroot,
 }
 
-fn convert(
-    labels: &[Label],
-    results: Vec<MultiResult>,
-) -> Result<Vec<TransactionResult>, Error> {
+fn convert(labels: &[Label], results: Vec<MultiResult>) -> Result<Vec<TransactionResult>, Error> {
     if results.len() != labels.len() {
         return Err(Error::UnexpectedReply);
     }
@@ -598,7 +602,10 @@ fn convert(
         .zip(results)
         .map(|(label, result)| match (label.kind, result) {
             (WriteKind::Create, MultiResult::Created { path, stat }) => {
-                let path = label.chroot.strip(&path).map_or(path.clone(), str::to_owned);
+                let path = label
+                    .chroot
+                    .strip(&path)
+                    .map_or(path.clone(), str::to_owned);
                 Ok(TransactionResult::Created { path, stat })
             }
             (WriteKind::Delete, MultiResult::Deleted) => Ok(TransactionResult::Deleted),

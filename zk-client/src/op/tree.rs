@@ -13,7 +13,7 @@ use zk_proto::{Children, ZnodePath};
 use crate::op::sealed::Start;
 use crate::op::write::Delete;
 use crate::op::{Kind, Launch, Started, Steps};
-use crate::{AsyncResult, Client, Error, block_on};
+use crate::{AsyncResult, Client, Error};
 
 /// Requests in flight at once, for one tree.
 const WINDOW: usize = 256;
@@ -97,10 +97,10 @@ impl Walk {
     /// The next node, blocking; `None` after the last. An error is the last:
     /// [`Error::WouldDeadlock`] where waiting would never end.
     pub fn next_wait(&mut self) -> Option<Result<Walked, Error>> {
-        if let Err(error) = self.client.core().may_wait() {
-            return Some(Err(error));
+        match self.client.clone().block_on(self.next()) {
+            Ok(next) => next,
+            Err(error) => Some(Err(error)),
         }
-        block_on(self.next())
     }
 
     /// A blocking iterator over what is to come.

@@ -1,16 +1,15 @@
 //! Retrying code of the caller's.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::future::Future;
 
 use zk_session::{Backoff, BackoffPolicy, Outcome, Rng};
 
 use crate::op::retry::usable;
 use crate::op::sealed::Start;
+use crate::op::steps::within;
 use crate::op::{Kind, Launch, Op, Started};
-use crate::{AsyncResult, Client, Error};
+use crate::{Client, Error};
 
 /// [`Client::retry_with`]: a function that is called until it succeeds.
 pub struct RetryWith<F> {
@@ -117,22 +116,4 @@ where
             return Err(Error::Closed { sent: doubt });
         }
     }
-}
-
-/// `future`, unless `limit` comes first.
-async fn within<T>(
-    future: impl Future<Output = Result<T, Error>>,
-    limit: AsyncResult<()>,
-) -> Result<T, Error> {
-    let (mut future, mut limit) = (pin!(future), pin!(limit));
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = future.as_mut().poll(cx) {
-            return Poll::Ready(result);
-        }
-        limit
-            .as_mut()
-            .poll(cx)
-            .map(|_| Err(Error::Timeout { sent: true }))
-    })
-    .await
 }
