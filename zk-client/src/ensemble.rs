@@ -46,6 +46,8 @@ pub(crate) async fn follow(weak: WeakClient) {
             Err(error) => {
                 // An old server, perhaps, or one that does not let everybody read it.
                 tracing::debug!(%error, "the ensemble's configuration cannot be read");
+                // Changes up to the answer led to the connection that it came by.
+                while states.try_next().is_some() {}
                 loop {
                     match states.next().await {
                         None => return,

@@ -325,6 +325,8 @@ impl Run {
                             return Ok(value);
                         }
                         Looked::NotApplied(error) => {
+                            // Seen from another session it proves nothing.
+                            self.check_session(attempts.session_bound)?;
                             self.doubt = false;
                             error
                         }
@@ -332,7 +334,6 @@ impl Run {
                 }
                 _ => error,
             };
-            self.check_session(attempts.session_bound)?;
             if self.plan.policy.is_none() {
                 return Err(error);
             }
