@@ -121,7 +121,8 @@ fn is_unspecified(host: &str) -> bool {
         .is_ok_and(|address| address.is_unspecified())
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 
@@ -129,7 +130,7 @@ mod tests {
         let config = EnsembleConfig::parse(text).unwrap();
         let configured: Vec<_> = configured
             .iter()
-            .map(|host| ServerAddr::new(*host, 2181))
+            .map(|host| ServerAddr::new(host, 2181))
             .collect();
         let members = usable(&config, &configured, layered);
         members.iter().map(ToString::to_string).collect()

@@ -22,7 +22,7 @@ impl Client {
     ///
     /// | call | is |
     /// |---|---|
-    /// | reads, `sync`, `ensure_path` | repeated |
+    /// | reads, watches, `sync`, `ensure_path` | repeated |
     /// | `set`, `set_acls` without version | repeated |
     /// | `delete` without version | repeated; when the node is gone by then, that is success |
     /// | recursive `delete` | repeated |

@@ -178,7 +178,8 @@ async fn server_version(client: Client, deadline: Option<Instant>) -> Result<Ser
     result
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

@@ -170,7 +170,8 @@ async fn clean_up(client: Client, mark: Mark, session: Option<SessionId>) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

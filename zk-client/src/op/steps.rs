@@ -155,22 +155,6 @@ impl<T: CreateReply> Kind for Again<'_, T> {
     type Output = T;
 }
 
-#[cfg(test)]
-#[cfg(not(loom))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_go_from_the_top_down() {
-        assert_eq!(
-            levels("/a/b/c").collect::<Vec<_>>(),
-            ["/a", "/a/b", "/a/b/c"]
-        );
-        assert_eq!(levels("/a").collect::<Vec<_>>(), ["/a"]);
-        assert_eq!(levels("/").count(), 0);
-    }
-}
-
 /// `future`, unless `limit` comes first.
 pub(crate) async fn within<T>(
     future: impl Future<Output = Result<T, Error>>,
@@ -187,4 +171,20 @@ pub(crate) async fn within<T>(
             .map(|_| Err(Error::Timeout { sent: true }))
     })
     .await
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_go_from_the_top_down() {
+        assert_eq!(
+            levels("/a/b/c").collect::<Vec<_>>(),
+            ["/a", "/a/b", "/a/b/c"]
+        );
+        assert_eq!(levels("/a").collect::<Vec<_>>(), ["/a"]);
+        assert_eq!(levels("/").count(), 0);
+    }
 }

@@ -1,24 +1,27 @@
 //! Several writes that happen all or not at all.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
-use zk_proto::{
-    ANY_VERSION, Acl, Chroot, CreateMode, Data, ErrorCode, IntoData, MultiOp, MultiResult, Reply,
-    Request, Stat, ZnodePath,
-};
+use zk_proto::{ANY_VERSION, Acl, Chroot, CreateMode, Data, IntoData, MultiOp, ZnodePath};
 
-use crate::op::protected::{Found, Mark};
-use crate::op::sealed::Start;
+use crate::op::protected::Mark;
 use crate::op::write::{Create, CreateReply, Delete, SetData};
-use crate::op::{Kind, Launch, Op, Started, retry};
+use crate::op::{Kind, Op};
 use crate::{Client, Error};
+
+mod commit;
+mod outcome;
+
+pub use commit::Commit;
+pub use outcome::{Fate, TransactionError, TransactionResult, WriteKind};
+
+use outcome::Label;
 
 /// Writes that happen all or not at all: [`Client::transaction`].
 ///
 /// Simple operations have a method each; refined ones are made as any other call, and
-/// [added](Self::add) instead of sent. Mistakes in paths and options are kept and reported by
+/// [added](Self::with) instead of sent. Mistakes in paths and options are kept and reported by
 /// [`commit`](Self::commit).
 ///
 /// ```no_run
@@ -27,8 +30,8 @@ use crate::{Client, Error};
 ///     .transaction()
 ///     .check("/config", 4)
 ///     .create("/jobs/7", b"data")
-///     .add(client.create("/jobs/owner-", "").ephemeral().sequential())
-///     .add(client.set("/count", "8").version(3))
+///     .with(client.create("/jobs/owner-", "").ephemeral().sequential())
+///     .with(client.set("/count", "8").version(3))
 ///     .delete("/queue/7")
 ///     .commit()
 ///     .await?;
@@ -65,150 +68,6 @@ enum What<'a> {
     Check(i32),
 }
 
-/// What a write of a transaction is.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "servers take no other operations in a transaction"
-)]
-pub enum WriteKind {
-    /// Makes a node.
-    Create,
-    /// Deletes a node.
-    Delete,
-    /// Replaces the data of a node.
-    Set,
-    /// Checks the version of a node.
-    Check,
-}
-
-impl fmt::Display for WriteKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Set => "set",
-            Self::Check => "check",
-        })
-    }
-}
-
-/// What a write of a transaction gave.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "there is one for each kind of write"
-)]
-pub enum TransactionResult {
-    /// A node was made.
-    Created {
-        /// Its path, with its number if it is sequential.
-        path: String,
-        /// Its stat, if it was asked for ([`Op::with_stat`]), or for containers and nodes with a
-        /// time to live. Servers before 3.7.2 and 3.8.2 leave it out.
-        stat: Option<Stat>,
-    },
-    /// A node was deleted.
-    Deleted,
-    /// Data was replaced; the node's new stat.
-    Set(Stat),
-    /// The version is as it should be.
-    Checked,
-}
-
-impl TransactionResult {
-    /// The path of the node that was made, if one was.
-    pub fn path(&self) -> Option<&str> {
-        match self {
-            Self::Created { path, .. } => Some(path),
-            Self::Deleted | Self::Set(_) | Self::Checked => None,
-        }
-    }
-
-    /// The stat that it gave, if it gave one.
-    pub fn stat(&self) -> Option<&Stat> {
-        match self {
-            Self::Created { stat, .. } => stat.as_ref(),
-            Self::Set(stat) => Some(stat),
-            Self::Deleted | Self::Checked => None,
-        }
-    }
-}
-
-/// Why nothing of a transaction was done.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TransactionError {
-    index: usize,
-    kind: WriteKind,
-    path: String,
-    cause: Error,
-    codes: Vec<ErrorCode>,
-}
-
-/// What became of one write of a transaction that failed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "there is no fourth possibility")]
-pub enum Fate {
-    /// It would have succeeded, and was taken back (kazoo: `RolledBackError`).
-    RolledBack,
-    /// It failed, and with it all others.
-    Failed(Error),
-    /// It was not tried, as another had failed before (kazoo: `RuntimeInconsistency`).
-    NotExecuted,
-}
-
-impl TransactionError {
-    /// Which write failed, counted from 0 in the order in which they were added.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// What that write was.
-    pub fn kind(&self) -> WriteKind {
-        self.kind
-    }
-
-    /// Which node that write was about, as the caller named it.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Why it failed.
-    pub fn cause(&self) -> &Error {
-        &self.cause
-    }
-
-    /// The server's code for each write.
-    pub fn codes(&self) -> &[ErrorCode] {
-        &self.codes
-    }
-
-    /// What became of each write, in their order. This is what kazoo's `commit` returns.
-    pub fn results(&self) -> impl ExactSizeIterator<Item = Fate> + '_ {
-        (0..self.codes.len()).map(|at| match at.cmp(&self.index) {
-            std::cmp::Ordering::Less => Fate::RolledBack,
-            std::cmp::Ordering::Equal => Fate::Failed(self.cause.clone()),
-            std::cmp::Ordering::Greater => Fate::NotExecuted,
-        })
-    }
-}
-
-impl fmt::Display for TransactionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "nothing of the transaction was done: operation {}, {} {}: {}",
-            self.index, self.kind, self.path, self.cause
-        )
-    }
-}
-
-impl std::error::Error for TransactionError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.cause)
-    }
-}
-
 impl<'a> Transaction<'a> {
     pub(crate) fn new(client: &'a Client) -> Self {
         Self {
@@ -222,7 +81,7 @@ impl<'a> Transaction<'a> {
     /// [`delete`](Client::delete). It may come from another [view](Client::chroot) of the same
     /// client, and keeps that view's root path. [`Op::make_path`], [`Op::urgent`] and
     /// [`Op::timeout`] mean nothing here.
-    pub fn add<K: InTransaction<'a>>(self, op: Op<'a, K>) -> Self {
+    pub fn with<K: InTransaction<'a>>(self, op: Op<'a, K>) -> Self {
         let (client, kind, _) = op.into_parts();
         if !Arc::ptr_eq(client.core(), self.client.core()) {
             return self.push(Err(Error::NotInTransaction("it is of another client")));
@@ -233,19 +92,19 @@ impl<'a> Transaction<'a> {
     /// Makes a node, with the default access control list.
     pub fn create(self, path: &'a str, data: impl IntoData<'a>) -> Self {
         let create = self.client.create(path, data);
-        self.add(create)
+        self.with(create)
     }
 
     /// Deletes a node, whatever its version is.
     pub fn delete(self, path: &'a str) -> Self {
         let delete = self.client.delete(path);
-        self.add(delete)
+        self.with(delete)
     }
 
     /// Replaces the data of a node, whatever its version is.
     pub fn set(self, path: &'a str, data: impl IntoData<'a>) -> Self {
         let set = self.client.set(path, data);
-        self.add(set)
+        self.with(set)
     }
 
     /// The same as [`set`](Self::set), under kazoo's name.
@@ -446,204 +305,7 @@ impl<'a> private::IntoItem<'a> for Delete<'a> {
     }
 }
 
-/// [`Transaction::commit`]: gives one result for each write.
-#[derive(Debug)]
-pub struct Commit<'a> {
-    items: Vec<Item<'a>>,
-    error: Option<Error>,
-    /// One attempt, whose reply may be lost.
-    once: bool,
-}
-
-impl Commit<'_> {
-    pub(crate) fn into_owned(self) -> Commit<'static> {
-        Commit {
-            items: self.items.into_iter().map(Item::into_owned).collect(),
-            error: self.error,
-            once: true,
-        }
-    }
-
-    /// Does it make nodes that go with the session?
-    pub(crate) fn is_session_bound(&self) -> bool {
-        self.modes().any(|mode| {
-            matches!(
-                mode,
-                CreateMode::Ephemeral | CreateMode::EphemeralSequential
-            )
-        })
-    }
-
-    fn modes(&self) -> impl Iterator<Item = CreateMode> + '_ {
-        self.items.iter().filter_map(|item| match &item.what {
-            What::Create { mode, .. } => Some(*mode),
-            What::Delete(_) | What::Set(..) | What::Check(_) => None,
-        })
-    }
-
-    /// The root path and the mark of the first protected create, by which it can be told whether
-    /// all was done.
-    pub(crate) fn mark(&self) -> Option<(&Chroot, &Mark)> {
-        self.items.iter().find_map(|item| match &item.what {
-            What::Create {
-                mark: Some(mark), ..
-            } => Some((&item.chroot, mark)),
-            What::Create { .. } | What::Delete(_) | What::Set(..) | What::Check(_) => None,
-        })
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// What can be told of the results when only the node of [`mark`](Self::mark) is found.
-    pub(crate) fn outline(&self) -> Outline {
-        let mut marked = false;
-        let lines = self.items.iter().map(|item| match &item.what {
-            What::Create { mark: Some(_), .. } if !std::mem::replace(&mut marked, true) => {
-                Line::Marked
-            }
-            What::Create {
-                mode:
-                    CreateMode::Persistent
-                    | CreateMode::Ephemeral
-                    | CreateMode::Container
-                    | CreateMode::PersistentWithTtl(_),
-                with_stat: false,
-                ..
-            } => Line::Known(TransactionResult::Created {
-                path: item.path.clone().into_owned(),
-                stat: None,
-            }),
-            What::Create { .. } | What::Set(..) => Line::Lost,
-            What::Delete(_) => Line::Known(TransactionResult::Deleted),
-            What::Check(_) => Line::Known(TransactionResult::Checked),
-        });
-        Outline(lines.collect())
-    }
-}
-
-/// The results of a transaction, as far as they are known without a reply.
-pub(crate) struct Outline(Vec<Line>);
-
-enum Line {
-    Marked,
-    Known(TransactionResult),
-    Lost,
-}
-
-impl Outline {
-    pub(crate) fn results(&self, (path, stat): &Found) -> Result<Vec<TransactionResult>, Error> {
-        self.0
-            .iter()
-            .map(|line| match line {
-                Line::Marked => Ok(TransactionResult::Created {
-                    path: path.clone(),
-                    stat: Some(*stat),
-                }),
-                Line::Known(result) => Ok(result.clone()),
-                Line::Lost => Err(Error::ResultLost),
-            })
-            .collect()
-    }
-}
-
-impl Start for Commit<'_> {
-    type Reply = Vec<TransactionResult>;
-
-    fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<Self::Reply>, Error> {
-        if let Some(error) = &self.error {
-            return Err(error.clone());
-        }
-        if !self.once && self.mark().is_some() {
-            let commit = Self {
-                items: self.items.clone(),
-                error: None,
-                once: true,
-            };
-            return retry::look_if_lost(commit, launch);
-        }
-        let ops: Vec<MultiOp<'_>> = self.items.iter().map(Item::as_op).collect();
-        let labels: Arc<[Label]> = self.items.iter().map(Item::label).collect();
-        let body = Request::Multi(Cow::Owned(ops));
-        // The paths are whole already: each write has the root path of its own view.
-        launch.request_below(&body, &Chroot::ROOT, false, move |reply| {
-            let Reply::Multi(results) = reply else {
-                return Err(Error::UnexpectedReply);
-            };
-            convert(&labels, results)
-        })
-    }
-}
-
-impl Kind for Commit<'_> {
-    type Output = Vec<TransactionResult>;
-}
-
-/// What an error says about a write, and how its result is named.
-struct Label {
-    kind: WriteKind,
-    path: Box<str>,
-    chroot: Chroot,
-}
-
-fn convert(labels: &[Label], results: Vec<MultiResult>) -> Result<Vec<TransactionResult>, Error> {
-    if results.len() != labels.len() {
-        return Err(Error::UnexpectedReply);
-    }
-    if results
-        .iter()
-        .any(|result| matches!(result, MultiResult::Error(_)))
-    {
-        return Err(failure(labels, &results));
-    }
-    labels
-        .iter()
-        .zip(results)
-        .map(|(label, result)| match (label.kind, result) {
-            (WriteKind::Create, MultiResult::Created { path, stat }) => {
-                let path = label
-                    .chroot
-                    .strip(&path)
-                    .map_or(path.clone(), str::to_owned);
-                Ok(TransactionResult::Created { path, stat })
-            }
-            (WriteKind::Delete, MultiResult::Deleted) => Ok(TransactionResult::Deleted),
-            (WriteKind::Set, MultiResult::Set(stat)) => Ok(TransactionResult::Set(stat)),
-            (WriteKind::Check, MultiResult::Checked) => Ok(TransactionResult::Checked),
-            _ => Err(Error::UnexpectedReply),
-        })
-        .collect()
-}
-
-/// The error of a transaction that failed: that of the first write with a code.
-fn failure(labels: &[Label], results: &[MultiResult]) -> Error {
-    let codes: Vec<ErrorCode> = results
-        .iter()
-        .map(|result| match result {
-            MultiResult::Error(code) => *code,
-            _ => ErrorCode::OK,
-        })
-        .collect();
-    let failed = codes.iter().position(|code| *code != ErrorCode::OK);
-    let Some((index, label)) = failed.and_then(|at| Some((at, labels.get(at)?))) else {
-        return Error::UnexpectedReply;
-    };
-    let cause = match codes[index] {
-        // Within a transaction it means an ephemeral node on a local session.
-        ErrorCode::SESSION_EXPIRED => Error::EphemeralOnLocalSession,
-        code => code.into(),
-    };
-    Error::Transaction(Box::new(TransactionError {
-        index,
-        kind: label.kind,
-        path: label.path.to_string(),
-        cause,
-        codes,
-    }))
-}
-
-/// Does not matter whether it has any version.
+/// Is any version meant?
 pub(crate) const fn is_any(version: i32) -> bool {
     version == ANY_VERSION
 }

@@ -3,10 +3,10 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use zk_proto::{Acl, ErrorCode, OpCode};
+use zk_proto::{Acl, ErrorCode, EventType, OpCode};
 
-use super::poll_once;
 use super::world::{Fault, World};
+use super::{Rig, poll_once};
 use crate::{BackoffPolicy, Doubt, Error, Outcome};
 
 pub(super) fn policy() -> BackoffPolicy {
@@ -17,10 +17,10 @@ pub(super) fn policy() -> BackoffPolicy {
 fn doubt<T: std::fmt::Debug>(result: Result<T, Error>) -> Doubt {
     let error = result.unwrap_err();
     assert_eq!(error.outcome(), Some(Outcome::Unknown));
-    match error {
-        Error::Unknown { why, .. } => why,
-        other => panic!("{other}"),
-    }
+    let Error::Unknown { why, .. } = error else {
+        panic!("{error}");
+    };
+    why
 }
 
 #[test]
@@ -67,6 +67,26 @@ fn reads_and_writes_without_version_are_repeated() {
         assert!(world.run(client.retry(&policy(), acl)).is_ok());
         assert_eq!(world.count("setData"), 2, "{:?}", world.log);
     }
+}
+
+#[test]
+fn reads_are_repeated_with_their_watches() {
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::GET_DATA, Fault::LostAfter);
+    world.fail(OpCode::ADD_WATCH, Fault::LostAfter);
+    let (.., mut watch) = world
+        .run(client.retry(&policy(), client.get("/a").watched()))
+        .unwrap();
+    let mut stream = world
+        .run(client.retry(&policy(), client.add_watch("/b")))
+        .unwrap();
+    let event = Rig::event_frame(EventType::NODE_DATA_CHANGED, "/a");
+    world.rig.feed(&event);
+    assert_eq!(watch.try_take().unwrap().unwrap().path, "/a");
+    let event = Rig::event_frame(EventType::NODE_CREATED, "/b");
+    world.rig.feed(&event);
+    assert!(stream.try_next().is_some());
 }
 
 #[test]

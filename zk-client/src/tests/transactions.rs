@@ -25,11 +25,11 @@ fn results_come_in_order_below_the_root_path() {
     let results = client
         .transaction()
         .create("/c", b"1")
-        .add(client.create("/c/n-", "").ephemeral().sequential())
-        .add(client.create("/s", "").with_stat())
-        .add(sub.create("/x", ""))
+        .with(client.create("/c/n-", "").ephemeral().sequential())
+        .with(client.create("/s", "").with_stat())
+        .with(sub.create("/x", ""))
         .set_data("/a", "2")
-        .add(client.set("a", "3").version(1))
+        .with(client.set("a", "3").version(1))
         .check("/a", 2)
         .delete("/b")
         .commit();
@@ -57,7 +57,7 @@ fn old_servers_leave_the_stat_out() {
     world.old = true;
     let client = world.rig.client.clone();
     let create = client.create("/a", "").with_stat();
-    let results = world.run(client.transaction().add(create).commit());
+    let results = world.run(client.transaction().with(create).commit());
     assert_eq!(results.unwrap(), [made("/a")]);
 }
 
@@ -68,7 +68,7 @@ fn a_failure_says_which_and_why() {
     let failing = client
         .transaction()
         .create("/b", "")
-        .add(client.delete("a").version(7))
+        .with(client.delete("a").version(7))
         .create("/c", "")
         .check("/d", 1)
         .commit();
@@ -111,13 +111,13 @@ fn mistakes_are_kept_until_the_commit() {
     assert!(matches!(world.run(bad.commit()), Err(Error::Path(_))));
     let bad = client
         .transaction()
-        .add(client.create("/a/b", "").make_path());
+        .with(client.create("/a/b", "").make_path());
     assert!(matches!(
         world.run(bad.commit()),
         Err(Error::NotInTransaction(_))
     ));
     let other = Rig::new("h1");
-    let bad = client.transaction().add(other.client.delete("/a"));
+    let bad = client.transaction().with(other.client.delete("/a"));
     assert!(matches!(
         world.run(bad.commit()),
         Err(Error::NotInTransaction(_))
@@ -165,7 +165,7 @@ fn a_protected_create_tells_what_became_of_it() {
         let trace = client.create("/a/t-", "").sequential().protected();
         let commit = client
             .transaction()
-            .add(trace)
+            .with(trace)
             .delete("/b")
             .create("/c", "");
         let results = world.run(client.retry(&policy(), commit.commit())).unwrap();
@@ -179,14 +179,16 @@ fn a_protected_create_tells_what_became_of_it() {
     for fault in [Fault::LostBefore, Fault::LostAfter] {
         world.fail(OpCode::MULTI, fault);
         let trace = client.create("/a/t", "").protected();
-        let commit = client.transaction().add(trace).set("/a", "").commit();
+        let commit = client.transaction().with(trace).set("/a", "").commit();
         let error = world.run(commit).unwrap_err();
         // The stat of the set node is lost.
         assert_eq!(
             error,
             match fault {
                 Fault::LostBefore => Error::ConnectionLoss { sent: false },
-                _ => Error::ResultLost,
+                Fault::LostAfter | Fault::ExpiredAfter | Fault::Answer(_) | Fault::Silent => {
+                    Error::ResultLost
+                }
             }
         );
     }

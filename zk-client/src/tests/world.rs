@@ -204,6 +204,10 @@ impl World {
         any
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all others are answered alike"
+    )]
     fn apply(&mut self, asked: &Asked) -> Result<Reply, ErrorCode> {
         let body = asked.body();
         match &body {

@@ -8,7 +8,7 @@ use crate::op::retry::{Attempts, Doubt, Resolved, Resolver, Rule};
 use crate::op::transaction::{Commit, is_any};
 use crate::op::tree::DeleteTree;
 use crate::op::write::{Create, CreateReply, Delete, EnsurePath, SetAcls, SetData, Sync};
-use crate::op::{Kind, MultiRead, Read, ReadKind, WhoAmI};
+use crate::op::{AddWatch, Kind, MultiRead, Read, ReadKind, Watchable, Watched, WhoAmI};
 use crate::{Client, Error};
 
 /// A call that [`Client::retry`] can make again and again.
@@ -53,6 +53,8 @@ macro_rules! repeatable {
 
 repeatable! {
     Read<'_, R: ReadKind> by Read, |read| read.into_owned();
+    Watched<'_, R: Watchable> by Read, |watched| Watched(watched.0.into_owned());
+    AddWatch<'_> by Read, |add| add.into_owned();
     MultiRead<'_> by Read, |read| read.into_owned();
     Sync<'_> by Read, |sync| Sync { path: owned(sync.path) };
     // What somebody else has made is as good.

@@ -95,10 +95,8 @@ where
             Err(error) => error,
             value => return value,
         };
-        let again = match &error {
-            Error::SessionExpired { .. } => !within_session,
-            error => error.is_retryable(),
-        };
+        let expired = matches!(error, Error::SessionExpired { .. });
+        let again = error.is_retryable() || (expired && !within_session);
         if !again {
             return Err(error);
         }
