@@ -55,7 +55,7 @@ impl Client {
     }
 
     /// As [`retry`](Self::retry), with the client's own policy
-    /// ([`Builder::command_retry`]; kazoo: `client.retry`).
+    /// ([`Builder::command_retry`](crate::Builder::command_retry); kazoo: `client.retry`).
     pub fn retry_default<'a, K: Retryable>(&self, op: Op<'a, K>) -> Op<'a, Retry<K>> {
         Op::retry(self.command_retry().clone(), op)
     }

@@ -12,7 +12,7 @@ use crate::op::transaction::outcome::{Label, convert};
 use crate::op::transaction::{Item, TransactionResult, What};
 use crate::op::{Kind, Launch, Started, retry};
 
-/// [`Transaction::commit`]: gives one result for each write.
+/// [`Transaction::commit`](crate::Transaction::commit): gives one result for each write.
 #[derive(Debug)]
 pub struct Commit<'a> {
     pub(super) items: Vec<Item<'a>>,

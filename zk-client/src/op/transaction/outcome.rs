@@ -45,7 +45,7 @@ pub enum TransactionResult {
     Created {
         /// Its path, with its number if it is sequential.
         path: String,
-        /// Its stat, if it was asked for ([`Op::with_stat`]), or for containers and nodes with a
+        /// Its stat, if it was asked for ([`with_stat`](crate::Op::with_stat)), or for containers and nodes with a
         /// time to live. Servers before 3.7.2 and 3.8.2 leave it out.
         stat: Option<Stat>,
     },
