@@ -354,6 +354,7 @@ impl Session {
         if self
             .servers
             .update(servers, current.as_ref(), &mut self.rng)
+            || self.attempts_a_removed_server()
         {
             self.drop_link(LinkError::ServerRemoved, true);
         } else if self.link.is_none() && self.retry_at.is_some() {
@@ -361,6 +362,12 @@ impl Session {
         } else {
             self.resume_probing();
         }
+    }
+
+    /// Is the attempt under way at a server that is not on the list any more?
+    fn attempts_a_removed_server(&self) -> bool {
+        let attempt = self.link.as_ref().filter(|link| !link.is_active());
+        attempt.is_some_and(|link| !self.servers.list().any(|server| *server == link.server))
     }
 
     /// Sets the servers that are tried after the configured ones, such as learnt members of the
