@@ -27,6 +27,10 @@ use crate::resolve::{Answer, Wanted};
 /// change after that (epoll(7), question 9). Elsewhere one more call has to find out.
 const SHORT_MEANS_DONE: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
+/// How much is read at once, as long as no more is known to come. A large frame of which this has
+/// arrived is then read straight into its place, and little of it is copied.
+const BITE: usize = 64 << 10;
+
 #[derive(Debug)]
 pub(crate) struct Link {
     /// The number of this link, as places are reused.
@@ -68,6 +72,8 @@ struct Socket {
     writable: bool,
     output: Option<Output>,
     lent: Option<Lent>,
+    /// How much is read at once.
+    bite: usize,
 }
 
 /// What has happened on a connection.
@@ -195,6 +201,7 @@ impl Link {
             writable: true,
             output,
             lent: None,
+            bite: BITE,
         });
     }
 
@@ -249,6 +256,13 @@ impl Link {
         }
     }
 
+    /// Says how much the frame under way lacks, so that it is not read in small bites.
+    pub(crate) fn expect(&mut self, missing: usize) {
+        if let Stage::Up(socket) = &mut self.stage {
+            socket.bite = missing.max(BITE);
+        }
+    }
+
     /// Ends the connection, for both sides, at once.
     pub(crate) fn shut_down(&self) {
         if let Stage::Up(socket) = &self.stage {
@@ -290,7 +304,11 @@ impl Link {
 impl Socket {
     fn advance(&mut self, buffer: &mut [u8]) -> Option<News> {
         while self.readable {
-            let room = self.lent.as_mut().map_or(&mut *buffer, Lent::unfilled);
+            let bite = self.bite.min(buffer.len());
+            let room = self
+                .lent
+                .as_mut()
+                .map_or(&mut buffer[..bite], Lent::unfilled);
             let size = room.len();
             match (&*self.stream).read(room) {
                 Ok(0) if size > 0 => return Some(News::Lost(ErrorKind::UnexpectedEof)),
