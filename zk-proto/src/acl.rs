@@ -83,7 +83,9 @@ impl fmt::Display for Perms {
 }
 
 /// Whom an entry of an access control list is about: an identity within a scheme.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+///
+/// `Debug` does not show the hash of a password, as servers do not to whom the node is not theirs.
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Id {
     /// How the identity is established: `world`, `auth`, `digest`, `ip`, `sasl`, `x509` or another.
     pub scheme: Cow<'static, str>,
@@ -108,6 +110,15 @@ impl Id {
         Self {
             scheme: scheme.into(),
             id: id.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&*self.scheme, self.id.split_once(':')) {
+            ("digest", Some((user, _))) => write!(f, "Id(digest:{user}:x)"),
+            (scheme, _) => write!(f, "Id({scheme}:{})", self.id),
         }
     }
 }

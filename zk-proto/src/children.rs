@@ -23,6 +23,9 @@ pub struct Children {
     ends: Vec<u32>,
 }
 
+/// Names are hardly ever longer than this, in bytes. Longer ones cost a reallocation.
+const USUAL_NAME: usize = 64;
+
 impl Children {
     /// The number of names.
     #[inline]
@@ -76,21 +79,20 @@ impl Children {
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let count = reader.vector_len("children", 4)?;
-        // How long the names are together is only known after the first pass; what memory the second
-        // one takes is therefore never more than what was received.
-        let mut ahead = reader.clone();
+        // The names are the whole rest of the frame, or most of it, unless there are many lists in it:
+        // then what is reserved stays in proportion to the count, which the frame has paid for.
+        let rest = reader.remaining() - 4 * count;
+        let mut names = Vec::with_capacity(rest.min(count.saturating_mul(USUAL_NAME)));
         let mut ends = Vec::with_capacity(count);
-        let mut end = 0;
-        for _ in 0..count {
-            end += ahead.buffer("child")?.map_or(0, <[u8]>::len);
-            ends.push(end as u32);
-        }
-        let mut names = Vec::with_capacity(end);
         for _ in 0..count {
             names.extend_from_slice(reader.buffer("child")?.unwrap_or_default());
+            ends.push(names.len() as u32);
         }
+        let is_ascii = names.is_ascii();
         match String::from_utf8(names) {
-            Ok(names) if ends.iter().all(|end| names.is_char_boundary(*end as usize)) => {
+            Ok(names)
+                if is_ascii || ends.iter().all(|end| names.is_char_boundary(*end as usize)) =>
+            {
                 Ok(Self { names, ends })
             }
             Ok(names) => Ok(lossy(names.as_bytes(), &ends)),

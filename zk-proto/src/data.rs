@@ -262,17 +262,18 @@ mod tests {
         let (null, empty) = (Payload::null(), Payload::from(Bytes::new()));
         assert_ne!(null, empty);
         assert!(null.is_null() && !empty.is_null());
-        assert!(null == b"" && empty == "");
+        assert_eq!(null, *b"");
+        assert_eq!(empty, "");
         assert_eq!(null.into_bytes(), Bytes::new());
     }
 
     #[test]
     fn payload_compares_with_bytes_and_text() {
         let payload = Payload::from(Bytes::from_static(b"abc"));
-        assert!(payload == "abc" && payload == *"abc" && payload == b"abc" && payload == *b"abc");
-        assert!(
-            payload == b"abc".to_vec() && payload == String::from("abc") && payload == b"abc"[..]
-        );
+        let (vec, string, bytes) = (b"abc".to_vec(), String::from("abc"), Bytes::from("abc"));
+        assert!(payload == "abc" && payload == *"abc" && payload == string);
+        assert!(payload == b"abc" && payload == *b"abc" && payload == b"abc"[..]);
+        assert!(payload == vec && payload == bytes);
         assert!(payload != "abd");
         assert_eq!(payload.len(), 3);
     }
@@ -285,22 +286,25 @@ mod tests {
                 .as_option()
                 .map(<[u8]>::to_vec)
         }
-        let some = Some(b"abc".to_vec());
+        let (vec, string) = (b"abc".to_vec(), String::from("abc"));
+        let payload = Payload::from(&b"abc"[..]);
+        let some = Some(vec.clone());
         assert_eq!(bytes(b"abc"), some);
         assert_eq!(bytes(&b"abc"[..]), some);
         assert_eq!(bytes("abc"), some);
-        assert_eq!(bytes(String::from("abc")), some);
-        assert_eq!(bytes(&String::from("abc")), some);
-        assert_eq!(bytes(b"abc".to_vec()), some);
-        assert_eq!(bytes(&b"abc".to_vec()), some);
+        assert_eq!(bytes(&string), some);
+        assert_eq!(bytes(string), some);
+        assert_eq!(bytes(&vec), some);
+        assert_eq!(bytes(vec), some);
         assert_eq!(bytes(Bytes::from_static(b"abc")), some);
-        assert_eq!(bytes(Payload::from(&b"abc"[..])), some);
-        assert_eq!(bytes(&Payload::from(&b"abc"[..])), some);
+        assert_eq!(bytes(&payload), some);
+        assert_eq!(bytes(payload), some);
         assert_eq!(bytes(Some("abc")), some);
         assert_eq!(bytes("".into_data()), Some(Vec::new()));
         assert_eq!(bytes(None::<&str>), None);
-        assert_eq!(bytes(Payload::null()), None);
-        assert_eq!(bytes(&Payload::null()), None);
+        let null = Payload::null();
+        assert_eq!(bytes(&null), None);
+        assert_eq!(bytes(null), None);
     }
 
     #[test]

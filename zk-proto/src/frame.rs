@@ -1,6 +1,6 @@
 //! Frames: four bytes of length, then as many bytes of body.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -45,7 +45,6 @@ const PREFIX: usize = 4;
 /// | `Out`       | the loan is dropped                          | `LentLost`  |
 /// | `Held`      | `lend`                                       | `Out`       |
 /// | `Held`      | `push` of the last byte                      | `Nothing`   |
-#[derive(Debug)]
 pub struct FrameDecoder {
     limit: usize,
     /// Received, and not split yet. Begins with the length of a frame if nothing is under way.
@@ -74,8 +73,8 @@ enum UnderWay {
     },
 }
 
-/// A frame, or what is known of one that is too large.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A frame, or what is known of one that is too large. `Debug` shows lengths, never bytes.
+#[derive(Clone, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a frame is within the limit or it is not"
@@ -105,6 +104,15 @@ impl<'a> Frame<'a> {
         match self {
             Self::Whole { chunk, range } => Some(Reader::within(chunk, range.clone())),
             Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole { range, .. } => write!(f, "Whole({} bytes)", range.len()),
+            Self::TooLarge { length, .. } => write!(f, "TooLarge({length} bytes)"),
         }
     }
 }
@@ -209,25 +217,23 @@ impl FrameDecoder {
     /// Give it back by [`give_back`](Self::give_back), in whatever state. Bytes that are pushed
     /// meanwhile count as what follows those in the loan.
     pub fn lend(&mut self) -> Option<Lent> {
-        if self.next != self.chunk.len() || self.missing() < Self::LEND_THRESHOLD {
+        if self.next != self.chunk.len() {
             return None;
         }
-        let lent = match std::mem::replace(&mut self.under_way, UnderWay::Nothing) {
-            UnderWay::Held(lent) => lent,
+        let lent = match &mut self.under_way {
             UnderWay::Nothing => {
-                let length = PREFIX + length_prefix(&self.buffer).and_then(body_length)?;
-                if length - PREFIX > self.limit.min(Self::LEND_MAX) {
+                let length = length_prefix(&self.buffer).and_then(body_length)?;
+                let missing = (PREFIX + length).checked_sub(self.buffer.len())?;
+                if missing < Self::LEND_THRESHOLD || length > self.limit.min(Self::LEND_MAX) {
                     return None;
                 }
-                let mut lent = Lent::new(length);
+                let mut lent = Lent::new(PREFIX + length);
                 let filled = lent.fill_from(&self.buffer);
                 self.buffer.advance(filled);
                 lent
             }
-            other @ (UnderWay::Discarded { .. } | UnderWay::Out { .. }) => {
-                self.under_way = other;
-                return None;
-            }
+            UnderWay::Held(lent) if lent.missing() >= Self::LEND_THRESHOLD => lent.take(),
+            UnderWay::Held(_) | UnderWay::Discarded { .. } | UnderWay::Out { .. } => return None,
         };
         self.release_chunk();
         self.under_way = UnderWay::Out {
@@ -349,6 +355,17 @@ impl FrameDecoder {
             self.chunk = Bytes::new();
             self.next = 0;
         }
+    }
+}
+
+impl fmt::Debug for FrameDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameDecoder")
+            .field("limit", &self.limit)
+            .field("buffered", &self.buffered())
+            .field("ready", &(self.chunk.len() - self.next))
+            .field("under_way", &self.under_way)
+            .finish()
     }
 }
 

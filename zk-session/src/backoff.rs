@@ -140,17 +140,19 @@ impl Backoff {
         if self.policy.max_tries.is_some_and(|max| self.tries >= max) {
             return None;
         }
-        let base = self.next.min(cap);
-        let wait = rng.jittered(base, self.policy.jitter);
-        self.next = scale(self.next, self.policy.factor).min(self.policy.max_delay);
-        if self
-            .policy
-            .deadline
-            .is_some_and(|limit| elapsed + wait > limit)
-        {
+        let wait = self.pause(rng, cap);
+        let too_late = |limit| elapsed.saturating_add(wait) > limit;
+        if self.policy.deadline.is_some_and(too_late) {
             return None;
         }
         Some(wait)
+    }
+
+    /// The next delay, never more than `cap`, without counting an attempt.
+    pub fn pause(&mut self, rng: &mut Rng, cap: Duration) -> Duration {
+        let wait = rng.jittered(self.next.min(cap), self.policy.jitter);
+        self.next = scale(self.next, self.policy.factor).min(self.policy.max_delay);
+        wait
     }
 }
 

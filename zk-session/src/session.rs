@@ -75,7 +75,11 @@ pub struct Session {
     gap_from: Option<Zxid>,
     live: Liveness,
     keep_alive: KeepAlive,
+    /// A ping or `sync` waits to be sent.
     keep_alive_queued: bool,
+    sync_in_flight: bool,
+    /// When the driver was last allowed to read again.
+    reading_since: Option<Instant>,
     ping_sent: Option<Instant>,
     credentials: Vec<Credential>,
     /// Credentials whose replies are awaited.
@@ -105,7 +109,8 @@ struct Identity {
 #[derive(Clone, Debug)]
 struct Stale {
     identity: Identity,
-    /// Servers that have been reached in vain.
+    since: Instant,
+    /// Servers that took it up and did not close it.
     refusals: u32,
 }
 
@@ -179,6 +184,8 @@ impl Session {
             live: Liveness::default(),
             keep_alive: KeepAlive::Ping,
             keep_alive_queued: false,
+            sync_in_flight: false,
+            reading_since: None,
             ping_sent: None,
             credentials,
             offered: VecDeque::new(),
@@ -219,7 +226,10 @@ impl Session {
             return;
         };
         self.counters.bytes_in += data.len() as u64;
-        self.live.last_heard = Some(self.now);
+        // What attaches no session does not show that one lives.
+        if link.is_active() {
+            self.live.last_heard = Some(self.now);
+        }
         let Some(decoder) = &mut link.decoder else {
             return;
         };
@@ -245,12 +255,15 @@ impl Session {
         let Some(decoder) = &mut link.decoder else {
             return;
         };
+        let active = matches!(link.stage, Stage::Active { .. });
         let before = decoder.missing();
         decoder.give_back(lent);
         let read = before.saturating_sub(decoder.missing());
         if read > 0 {
             self.counters.bytes_in += read as u64;
-            self.live.last_heard = Some(self.now);
+            if active {
+                self.live.last_heard = Some(self.now);
+            }
         }
         self.read_frames();
     }
@@ -267,12 +280,6 @@ impl Session {
             return;
         };
         let error = link.closed_early(why);
-        let closing_old = matches!(link.stage, Stage::ClosingOld);
-        if closing_old && self.identity.is_none() {
-            // The server closes the connection after closeSession: whatever became of the reply.
-            self.old_session_closed();
-            return;
-        }
         self.drop_link(error, false);
     }
 
@@ -343,6 +350,8 @@ impl Session {
             self.drop_link(LinkError::ServerRemoved, true);
         } else if self.link.is_none() && self.retry_at.is_some() {
             self.attempt();
+        } else {
+            self.resume_probing();
         }
     }
 
@@ -350,6 +359,7 @@ impl Session {
     /// ensemble. They are never preferred, and each call replaces those of the one before.
     pub fn set_fallback_servers(&mut self, servers: &[ServerAddr]) {
         self.servers.set_fallback(servers);
+        self.resume_probing();
     }
 
     /// Chooses how the session is kept alive while there is nothing else to send.
@@ -377,6 +387,9 @@ impl Session {
     /// The next thing that happened.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
+        if self.events.len() == self.config.max_events {
+            self.reading_since = Some(self.now);
+        }
         self.events.pop_front()
     }
 
@@ -389,9 +402,10 @@ impl Session {
     /// Before this moment the servers cannot have dropped the session. `None` without a session,
     /// and while none has been proven to live. See [`KeepAlive::Sync`] for keeping it in the future.
     pub fn deadline(&self) -> Option<Instant> {
-        let identity = self.identity.as_ref()?;
+        let live = self.state != State::Lost;
+        let identity = self.identity.as_ref().filter(|_| live)?;
         let margin = self.config.clock_margin.unwrap_or(identity.timeout / 20);
-        self.live.deadline(identity.timeout, margin)
+        self.live.deadline(margin)
     }
 
     /// The session's id and password, for resuming it; `None` without a session.
@@ -476,6 +490,12 @@ impl Session {
             Purpose::Attach
         }
     }
+}
+
+/// `by` after `at`, or so far away that it does not matter.
+fn later(at: Instant, by: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    at.checked_add(by).unwrap_or(at + FAR)
 }
 
 impl std::fmt::Debug for Session {

@@ -1,6 +1,9 @@
 //! The loan of a buffer.
 
-use std::sync::{Arc, Weak};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
 
@@ -9,7 +12,6 @@ use bytes::Bytes;
 /// See [`FrameDecoder::lend`](crate::FrameDecoder::lend). A loan that is dropped instead of
 /// [given back](crate::FrameDecoder::give_back) loses a part of the stream, and with it the
 /// connection.
-#[derive(Debug)]
 #[must_use = "a loan that is not given back is a lost connection"]
 pub struct Lent {
     data: Vec<u8>,
@@ -57,12 +59,32 @@ impl Lent {
         self.data.len() - self.filled
     }
 
+    /// Moves the loan out of the decoder, which then keeps the lease alone.
+    pub(super) fn take(&mut self) -> Self {
+        let Self {
+            data,
+            filled,
+            token,
+        } = self;
+        Self {
+            data: std::mem::take(data),
+            filled: *filled,
+            token: Arc::clone(token),
+        }
+    }
+
     pub(super) fn take_bytes(&mut self) -> Bytes {
         Bytes::from(std::mem::take(&mut self.data))
     }
 
     pub(super) fn lease(&self) -> Lease {
         Lease(Arc::downgrade(&self.token))
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lent({} of {} bytes)", self.filled, self.data.len())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keeping the server's registrations in line with the watchers.
 
-use zk_proto::{Request, WatcherType};
+use zk_proto::{Request, WatcherType, Zxid};
 
 use super::Session;
 use crate::queue::Kind;
@@ -20,12 +20,26 @@ impl Session {
                     .push_internal(Kind::Rewatch { last: !more }, &request);
                 self.restore = more.then_some(restore);
             }
-            None => self.restore = None,
+            // What was left has gone meanwhile: no reply will end the gap.
+            None => {
+                self.restore = None;
+                self.end_gap(self.last_zxid);
+            }
         }
         if self.restore.is_none() {
             for entry in std::mem::take(&mut self.unreconciled) {
                 self.reconcile(entry);
             }
+        }
+    }
+
+    /// The watches are back: those that lasted may have missed something.
+    pub(super) fn end_gap(&mut self, to: Zxid) {
+        if let Some(from) = self.gap_from.take() {
+            let Self {
+                watches, events, ..
+            } = self;
+            watches.gap(from, to.max(from), &mut |event| events.push_back(event));
         }
     }
 

@@ -23,6 +23,7 @@ impl Session {
         | OpCode::CHECK
         | OpCode::CLOSE_SESSION
         | OpCode::SASL
+        | OpCode::REMOVE_WATCHES
         | OpCode::SET_WATCHES
         | OpCode::SET_WATCHES2 = opcode
         {
@@ -121,6 +122,7 @@ impl Session {
             self.release(&copy);
             if let Some(watch) = copy.watch {
                 self.watches.failed(watch.id, watch.entry, 0);
+                self.reconcile(watch.entry);
             }
             if copy.is_auth() {
                 self.offered.retain(|(offered, _)| *offered != id);

@@ -1,0 +1,494 @@
+//! Frames captured from real servers and clients, held against what this crate makes of them.
+//!
+//! `testdata/golden.json` has each frame as bytes and as fields, written down by another decoder.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod json;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use zk_proto::{
+    Chroot, ConnectReply, ConnectRequest, DecodeError, ErrorCode, Frame, FrameDecoder, OpCode,
+    Reader, Reply, ReplyHeader, Request, RequestHeader, WatcherEvent, Xid, frame, is_four_letter,
+};
+
+use json::{hex, unhex};
+
+const LIMIT: usize = 1 << 20;
+
+struct Golden {
+    name: String,
+    frame: String,
+    server: String,
+    scenario: String,
+    conn: Value,
+    bytes: Vec<u8>,
+    decoded: Value,
+}
+
+impl Golden {
+    fn body(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.bytes[4..])
+    }
+
+    fn is(&self, frame: &str) -> bool {
+        self.frame == frame
+    }
+
+    fn same_connection(&self, other: &Self) -> bool {
+        (&self.server, &self.scenario, &self.conn) == (&other.server, &other.scenario, &other.conn)
+    }
+}
+
+fn golden() -> Vec<Golden> {
+    let text = include_str!("../../testdata/golden.json");
+    let entries: Vec<Value> = serde_json::from_str(text).unwrap();
+    let golden: Vec<_> = entries
+        .into_iter()
+        .map(|entry| {
+            let text = |key: &str| entry[key].as_str().unwrap().to_owned();
+            Golden {
+                name: text("name"),
+                frame: entry["decoded"]["frame"].as_str().unwrap().to_owned(),
+                server: text("server_version"),
+                scenario: text("scenario"),
+                conn: entry["conn"].clone(),
+                bytes: unhex(&text("hex")),
+                decoded: entry["decoded"].clone(),
+            }
+        })
+        .collect();
+    assert_eq!(golden.len(), 2243);
+    golden
+}
+
+/// The frames that come and go as frames, that is neither four-letter words nor observations.
+fn frames() -> Vec<Golden> {
+    let kinds = [
+        "ConnectRequest",
+        "ConnectResponse",
+        "Request",
+        "Reply",
+        "WatcherEvent",
+    ];
+    let frames: Vec<_> = golden()
+        .into_iter()
+        .filter(|g| kinds.contains(&&*g.frame))
+        .collect();
+    assert_eq!(frames.len(), 152 + 137 + 866 + 859 + 147);
+    frames
+}
+
+fn opcode_named(name: &str) -> OpCode {
+    (-20..200)
+        .map(OpCode)
+        .find(|opcode| opcode.name() == Some(name))
+        .unwrap()
+}
+
+/// What this crate makes of the body of a frame: its description, and its bytes again.
+fn redo(golden: &Golden, body: &Bytes) -> Result<(Value, Vec<u8>, usize), DecodeError> {
+    let mut reader = Reader::new(body);
+    let mut again = Vec::new();
+    let value = match golden.frame.as_str() {
+        "ConnectRequest" => {
+            let request = ConnectRequest::decode(&mut reader)?;
+            frame(&mut again, |out| request.encode(out));
+            json::connect_request(&request)
+        }
+        "ConnectResponse" => match ConnectReply::decode(&mut reader)? {
+            ConnectReply::Refused(err) => panic!("{}: refused by {err}", golden.name),
+            ConnectReply::Response(response) => {
+                frame(&mut again, |out| {
+                    ConnectReply::Response(response.clone()).encode(out)
+                });
+                json::connect_response(&response)
+            }
+        },
+        "Request" => {
+            let header = RequestHeader::decode(&mut reader)?;
+            let request = Request::decode(header.opcode, &mut reader)?;
+            assert_eq!(request.opcode(), header.opcode);
+            frame(&mut again, |out| {
+                header.encode(out);
+                request.encode(&Chroot::ROOT, out);
+            });
+            json!({
+                "frame": "Request",
+                "header": json::request_header(&header),
+                "body": json::request(&request),
+            })
+        }
+        "Reply" => {
+            let op = golden.decoded["op"].as_str().unwrap();
+            let header = ReplyHeader::decode(&mut reader)?;
+            let mut value = json!({
+                "frame": "Reply", "op": op, "header": json::reply_header(&header),
+            });
+            let reply = if header.err.is_ok() || op == "sasl" {
+                let opcode = opcode_named(op);
+                let reply = Reply::decode(opcode, &mut reader)?;
+                value["body"] = json::reply(opcode, &reply);
+                Some((opcode, reply))
+            } else {
+                None
+            };
+            frame(&mut again, |out| {
+                header.encode(out);
+                if let Some((opcode, reply)) = reply {
+                    reply.encode(opcode, out);
+                }
+            });
+            value
+        }
+        "WatcherEvent" => {
+            let header = ReplyHeader::decode(&mut reader)?;
+            let event = WatcherEvent::decode(&mut reader)?;
+            assert_eq!(header.xid, Xid::WATCH);
+            frame(&mut again, |out| {
+                header.encode(out);
+                event.encode(out);
+            });
+            json!({
+                "frame": "WatcherEvent",
+                "header": json::reply_header(&header),
+                "body": json::event(&event),
+            })
+        }
+        other => panic!("no frame {other}"),
+    };
+    Ok((value, again, reader.remaining()))
+}
+
+/// What a frame is described as, without what is not in its bytes.
+fn expected(golden: &Golden) -> Value {
+    let mut value = golden.decoded.clone();
+    let fields = value.as_object_mut().unwrap();
+    fields.remove("note");
+    fields.remove("trailing");
+    value
+}
+
+/// Requests that servers cannot read either: what they answer.
+const REFUSED: [(&str, ErrorCode); 10] = [
+    ("create.err_truncated_body", ErrorCode::MARSHALLING_ERROR),
+    ("getData.err_truncated_body", ErrorCode::MARSHALLING_ERROR),
+    ("exists.null_path", ErrorCode::MARSHALLING_ERROR),
+    ("multi.err_truncated", ErrorCode::MARSHALLING_ERROR),
+    ("multi.err_invalid_subop", ErrorCode::MARSHALLING_ERROR),
+    ("multi.err_mixed_kinds", ErrorCode::MARSHALLING_ERROR),
+    (
+        "multiRead.err_exists_not_allowed",
+        ErrorCode::MARSHALLING_ERROR,
+    ),
+    ("error.toplevel_unimplemented", ErrorCode::UNIMPLEMENTED),
+    (
+        "notification.toplevel_unimplemented",
+        ErrorCode::UNIMPLEMENTED,
+    ),
+    ("unknown.toplevel_unimplemented", ErrorCode::UNIMPLEMENTED),
+];
+
+fn refusal(golden: &Golden) -> Option<ErrorCode> {
+    let name = golden.name.strip_suffix(".request")?;
+    REFUSED
+        .iter()
+        .find(|(refused, _)| *refused == name)
+        .map(|(_, code)| *code)
+}
+
+/// A null access control list reads as an empty one; servers answer InvalidACL to both.
+fn has_null_acl(golden: &Golden) -> bool {
+    golden.is("Request")
+        && golden.decoded["body"]["acl"].is_null()
+        && golden.decoded["body"].get("acl").is_some()
+}
+
+#[test]
+fn every_kind_of_frame_is_there() {
+    let mut counts = BTreeMap::new();
+    for golden in golden() {
+        let op = match golden.frame.as_str() {
+            "Request" => golden.decoded["header"]["op"].as_str().unwrap(),
+            "Reply" => golden.decoded["op"].as_str().unwrap(),
+            _ => "",
+        };
+        *counts
+            .entry(format!("{} {op}", golden.frame).trim().to_owned())
+            .or_insert(0) += 1;
+        assert_eq!(
+            golden.bytes.is_empty(),
+            ["ConnectionClosed", "ConnectionKeptOpen", "NoReply"].contains(&&*golden.frame)
+        );
+    }
+    let expected: BTreeMap<_, _> = [
+        ("ConnectRequest", 152),
+        ("ConnectResponse", 137),
+        ("ConnectionClosed", 71),
+        ("ConnectionKeptOpen", 2),
+        ("FourLetterReply", 6),
+        ("FourLetterWord", 2),
+        ("NoReply", 1),
+        ("WatcherEvent", 147),
+        ("Reply addWatch", 24),
+        ("Reply auth", 30),
+        ("Reply check", 3),
+        ("Reply checkWatches", 15),
+        ("Reply closeSession", 10),
+        ("Reply create", 200),
+        ("Reply create2", 11),
+        ("Reply createContainer", 8),
+        ("Reply createSession", 1),
+        ("Reply createTTL", 15),
+        ("Reply delete", 51),
+        ("Reply error", 2),
+        ("Reply exists", 53),
+        ("Reply getACL", 20),
+        ("Reply getAllChildrenNumber", 8),
+        ("Reply getChildren", 34),
+        ("Reply getChildren2", 13),
+        ("Reply getData", 75),
+        ("Reply getEphemerals", 7),
+        ("Reply multi", 30),
+        ("Reply multiRead", 8),
+        ("Reply notification", 2),
+        ("Reply ping", 43),
+        ("Reply reconfig", 15),
+        ("Reply removeWatches", 24),
+        ("Reply sasl", 31),
+        ("Reply setACL", 18),
+        ("Reply setData", 68),
+        ("Reply setWatches", 12),
+        ("Reply setWatches2", 4),
+        ("Reply sync", 9),
+        ("Reply unknown", 2),
+        ("Reply whoAmI", 13),
+        ("Request ?", 2),
+        ("Request addWatch", 24),
+        ("Request auth", 30),
+        ("Request check", 4),
+        ("Request checkWatches", 15),
+        ("Request closeSession", 11),
+        ("Request create", 201),
+        ("Request create2", 11),
+        ("Request createContainer", 8),
+        ("Request createTTL", 15),
+        ("Request delete", 51),
+        ("Request error", 2),
+        ("Request exists", 53),
+        ("Request getACL", 20),
+        ("Request getAllChildrenNumber", 8),
+        ("Request getChildren", 34),
+        ("Request getChildren2", 13),
+        ("Request getData", 75),
+        ("Request getEphemerals", 7),
+        ("Request multi", 32),
+        ("Request multiRead", 8),
+        ("Request notification", 2),
+        ("Request ping", 46),
+        ("Request reconfig", 15),
+        ("Request removeWatches", 24),
+        ("Request sasl", 31),
+        ("Request setACL", 18),
+        ("Request setData", 68),
+        ("Request setWatches", 12),
+        ("Request setWatches2", 4),
+        ("Request sync", 9),
+        ("Request whoAmI", 13),
+    ]
+    .into_iter()
+    .map(|(kind, count)| (kind.to_owned(), count))
+    .collect();
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn every_frame_decodes_to_its_fields_and_encodes_to_its_bytes() {
+    let (mut exact, mut null_acl, mut trailing, mut refused) = (0, 0, 0, 0);
+    for golden in frames() {
+        let result = redo(&golden, &golden.body());
+        if refusal(&golden).is_some() {
+            assert!(result.is_err(), "{}: {result:?}", golden.name);
+            refused += 1;
+            continue;
+        }
+        let (value, again, left) = result.unwrap_or_else(|e| panic!("{}: {e}", golden.name));
+        let mut expected = expected(&golden);
+        if has_null_acl(&golden) {
+            expected["body"]["acl"] = json!([]);
+            assert_eq!(value, expected, "{}", golden.name);
+            let differ = again
+                .iter()
+                .zip(&golden.bytes)
+                .filter(|(ours, theirs)| ours != theirs);
+            assert!(differ.eq([(&0x00, &0xff); 4]), "{}", golden.name);
+            assert_eq!(again.len(), golden.bytes.len());
+            null_acl += 1;
+        } else if let Some(bytes) = golden.decoded["trailing"].as_u64() {
+            assert_eq!((value, left as u64), (expected, bytes), "{}", golden.name);
+            assert_eq!(
+                again[4..],
+                golden.bytes[4..golden.bytes.len() - left],
+                "{}",
+                golden.name
+            );
+            trailing += 1;
+        } else {
+            assert_eq!((value, left), (expected, 0), "{}", golden.name);
+            assert_eq!(hex(&again), hex(&golden.bytes), "{}", golden.name);
+            exact += 1;
+        }
+    }
+    assert_eq!((exact, null_acl, trailing, refused), (2161 - 24, 2, 2, 20));
+}
+
+#[test]
+fn requests_that_do_not_decode_are_those_that_servers_do_not_read() {
+    let frames = frames();
+    let mut refused = BTreeMap::new();
+    for golden in frames.iter().filter(|golden| golden.is("Request")) {
+        let Err(error) = redo(golden, &golden.body()) else {
+            continue;
+        };
+        let name = golden.name.strip_suffix("request").unwrap();
+        let answer = frames
+            .iter()
+            .find(|reply| reply.name == format!("{name}reply") && reply.same_connection(golden))
+            .unwrap_or_else(|| panic!("{} has no answer", golden.name));
+        let code = if matches!(error, DecodeError::UnknownOpcode(_)) {
+            ErrorCode::UNIMPLEMENTED
+        } else {
+            ErrorCode::MARSHALLING_ERROR
+        };
+        assert_eq!(answer.decoded["header"]["err"], code.0, "{}", golden.name);
+        assert_eq!(refusal(golden), Some(code), "{}", golden.name);
+        *refused.entry(name.to_owned()).or_insert(0) += 1;
+    }
+    assert_eq!(refused.len(), 10);
+    assert!(refused.values().all(|count| *count == 2), "{refused:?}");
+}
+
+#[test]
+fn a_header_in_place_of_a_connect_response_is_a_refusal() {
+    let found: Vec<_> = frames()
+        .into_iter()
+        .filter(|golden| golden.decoded["op"] == "createSession")
+        .collect();
+    assert_eq!(found.len(), 1);
+    let reply = ConnectReply::decode(&mut Reader::new(&found[0].body())).unwrap();
+    assert_eq!(reply, ConnectReply::Refused(ErrorCode::NOT_READ_ONLY));
+}
+
+#[test]
+fn a_frame_cut_short_is_incomplete_or_an_error() {
+    let mut cuts = 0;
+    for golden in frames() {
+        let mut decoder = FrameDecoder::new(LIMIT);
+        for byte in &golden.bytes[..golden.bytes.len() - 1] {
+            decoder.push(&[*byte]);
+            assert_eq!(decoder.next_frame(), Ok(None));
+        }
+        if golden.decoded.get("note").is_some() || golden.is("ConnectResponse") {
+            continue;
+        }
+        let body = golden.body();
+        for end in 0..body.len() {
+            let result = redo(&golden, &body.slice(..end));
+            let complete_without =
+                golden.decoded.get("readOnly").is_some() && end == body.len() - 1;
+            assert_eq!(
+                result.is_ok(),
+                complete_without,
+                "{} cut to {end}: {result:?}",
+                golden.name
+            );
+            cuts += 1;
+        }
+    }
+    assert!(cuts > 50_000, "{cuts}");
+}
+
+#[test]
+fn a_connect_response_cut_short_is_an_error_or_a_refusal() {
+    for golden in frames()
+        .into_iter()
+        .filter(|golden| golden.is("ConnectResponse"))
+    {
+        let body = golden.body();
+        for end in 0..body.len() {
+            let reply = ConnectReply::decode(&mut Reader::new(&body.slice(..end)));
+            match end {
+                16 => assert!(matches!(reply, Ok(ConnectReply::Refused(_)))),
+                36 => assert!(matches!(reply, Ok(ConnectReply::Response(_)))),
+                _ => assert!(reply.is_err(), "{} cut to {end}", golden.name),
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_behind_a_record_are_left_unread() {
+    let mut extended = 0;
+    for golden in frames() {
+        let is_connect = golden.frame.starts_with("Connect");
+        if golden.decoded.get("note").is_some()
+            || is_connect && golden.decoded.get("readOnly").is_none()
+        {
+            continue;
+        }
+        let body = golden.body();
+        let junk = Bytes::from([&body[..], b"\xff\xff\xff\xffjunk"].concat());
+        match (redo(&golden, &body), redo(&golden, &junk)) {
+            (Ok((value, again, 0)), Ok((value2, again2, 8))) => {
+                assert_eq!((value, again), (value2, again2), "{}", golden.name);
+                extended += 1;
+            }
+            (Err(_), Err(_)) => assert!(refusal(&golden).is_some()),
+            other => panic!("{}: {other:?}", golden.name),
+        }
+    }
+    assert_eq!(extended, 2161 - 15 - 9 - 8);
+}
+
+#[test]
+fn the_stream_of_all_frames_splits_at_any_place() {
+    let frames = frames();
+    let stream: Vec<u8> = frames
+        .iter()
+        .flat_map(|golden| golden.bytes.clone())
+        .collect();
+    for size in [1, 2, 3, 5, 7, 16, 61, 1000, 4096, 65_536, stream.len()] {
+        let mut decoder = FrameDecoder::new(LIMIT);
+        let mut expected = frames.iter();
+        for piece in stream.chunks(size) {
+            decoder.push(piece);
+            while let Some(frame) = decoder.next_frame().unwrap() {
+                let Frame::Whole { chunk, range } = frame else {
+                    panic!("{frame:?}")
+                };
+                assert_eq!(chunk[range], expected.next().unwrap().bytes[4..]);
+            }
+        }
+        assert!(expected.next().is_none());
+        assert_eq!((decoder.buffered(), decoder.missing()), (0, 0));
+    }
+}
+
+#[test]
+fn four_letter_words_are_not_lengths() {
+    let golden = golden();
+    let words: Vec<_> = golden
+        .iter()
+        .filter(|golden| golden.is("FourLetterWord"))
+        .collect();
+    assert_eq!(words.len(), 2);
+    for word in words {
+        assert!(is_four_letter(word.bytes[..].try_into().unwrap()));
+    }
+    for frame in frames() {
+        assert!(!is_four_letter(frame.bytes[..4].try_into().unwrap()));
+    }
+}
