@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use zk_proto::ServerAddr;
-use zk_session::{Config, Event, Session};
+use zk_proto::{Chroot, Request, ServerAddr};
+use zk_session::{Call, Config, Event, Session};
 
 /// An anchor: nothing depends on its value.
 fn start() -> Instant {
@@ -35,4 +35,17 @@ fn a_timer_set_after_the_end_fires() {
     }
     assert!(fired);
     assert!(session.is_finished());
+}
+
+/// A request is invariant in its lifetime. A call that wanted it to be that of the borrow could not
+/// take what a function returns.
+#[test]
+fn a_request_may_outlive_its_call() {
+    fn made_elsewhere() -> Request<'static> {
+        Request::WhoAmI
+    }
+    let mut session = Session::new(config(), [1; 32], start());
+    let (request, chroot) = (made_elsewhere(), Chroot::default());
+    let submitted = session.submit(start(), Call::new(&request, &chroot));
+    assert!(submitted.is_ok());
 }

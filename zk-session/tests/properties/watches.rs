@@ -138,10 +138,10 @@ impl World {
         }
     }
 
-    fn submit<'a>(
+    fn submit(
         &mut self,
-        body: &'a Request<'a>,
-        chroot: &'a Chroot,
+        body: &Request<'_>,
+        chroot: &Chroot,
         impatient: bool,
     ) -> (RequestId, Option<WatchId>) {
         let deadline = impatient.then(|| self.rig.now + Duration::from_millis(200));
