@@ -69,6 +69,8 @@ pub struct Session {
     timers: Timers,
     watches: Watches,
     restore: Option<Restore>,
+    /// Places in the table of watches, for each setWatches on the live connection.
+    rearming: VecDeque<(u32, u64)>,
     /// Paths whose registrations are to be looked at after the restore.
     unreconciled: Vec<u32>,
     /// A gap for persistent watchers that is open since the connection was lost.
@@ -179,6 +181,7 @@ impl Session {
             timers: Timers::default(),
             watches: Watches::default(),
             restore: None,
+            rearming: VecDeque::new(),
             unreconciled: Vec::new(),
             gap_from: None,
             live: Liveness::default(),
@@ -312,9 +315,14 @@ impl Session {
             .map_or(0, zk_proto::FrameDecoder::missing)
     }
 
-    /// Fires [`Event::Timer`] at `at`, or as soon as the driver notices.
+    /// Fires [`Event::Timer`] at `at`, or as soon as the driver notices. After the end of the
+    /// session there is nothing to wait for, and it fires at once.
     pub fn set_timer(&mut self, at: Instant) -> TimerId {
-        self.timers.set_user(at)
+        let id = self.timers.set_user(at);
+        if self.ended.is_some() {
+            self.wake_sleepers();
+        }
+        id
     }
 
     /// Takes a timer back. One that has fired already is left alone.

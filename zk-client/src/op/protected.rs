@@ -14,6 +14,9 @@ const PREFIX: &str = "_c_";
 /// The pause between two attempts to find or delete a node in the background.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The pauses between looks after a connection was lost, until none more is expected to show up.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+
 /// By what a node is known as the one that a create has made.
 #[derive(Clone, Debug)]
 pub(crate) struct Mark {
@@ -23,6 +26,8 @@ pub(crate) struct Mark {
     ephemeral: bool,
     /// The newest transaction known before: what is not younger was there already.
     after: Zxid,
+    /// One that does not count.
+    keep: Option<String>,
 }
 
 /// A node that was found.
@@ -40,6 +45,9 @@ impl Mark {
         client: &Client,
         deadline: Option<Instant>,
     ) -> Result<Option<Found>, Error> {
+        if !self.sequential && self.keep.is_some() {
+            return Ok(None);
+        }
         if !self.sequential {
             let stat = client.exists(&self.path).synced().past_bounds();
             let stat = stat.until(deadline).await?;
@@ -57,6 +65,9 @@ impl Mark {
         };
         for name in children.iter().filter(|name| name.starts_with(prefix)) {
             let path = format!("{parent}/{name}");
+            if self.keep.as_ref() == Some(&path) {
+                continue;
+            }
             let stat = client.exists(&path).past_bounds().until(deadline).await?;
             let session = client.client_id().map(|(id, _)| id);
             if let Some(stat) = stat.filter(|stat| self.fits(stat, session)) {
@@ -95,6 +106,7 @@ impl<'a, T: CreateReply> Create<'a, T> {
             sequential: self.sequential,
             ephemeral: self.is_ephemeral(),
             after: client.last_zxid(),
+            keep: None,
         })
     }
 }
@@ -116,6 +128,8 @@ fn uuid(client: &Client) -> String {
 pub(crate) struct Cleanup {
     task: Option<(Client, Mark)>,
     session: Option<SessionId>,
+    /// Connections lost before.
+    losses: u64,
 }
 
 impl Cleanup {
@@ -123,6 +137,7 @@ impl Cleanup {
         Self {
             task: Some((client.clone(), mark.clone())),
             session: client.client_id().map(|(id, _)| id),
+            losses: client.stats().session.losses,
         }
     }
 
@@ -130,28 +145,49 @@ impl Cleanup {
     pub(crate) fn disarm(&mut self) {
         self.task = None;
     }
+
+    /// The node with this path is the one, and those of other attempts are not.
+    pub(crate) fn keep(&mut self, path: &str) {
+        if let Some((_, mark)) = &mut self.task {
+            mark.keep = Some(path.to_owned());
+        }
+    }
 }
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
         if let Some((client, mark)) = self.task.take() {
-            let session = self.session;
+            let (session, losses) = (self.session, self.losses);
             let spawner = client.clone();
-            spawner.spawn(clean_up(client, mark, session));
+            spawner.spawn(clean_up(client, mark, session, losses));
         }
     }
 }
 
 /// Finds and deletes the node. Ends when there is none any more, or when nothing can be done.
-async fn clean_up(client: Client, mark: Mark, session: Option<SessionId>) {
+///
+/// On the connection of the create one look tells, as servers keep the order. A server may read
+/// what an earlier connection has left behind after it has answered on a new one, so that one look
+/// there is not enough.
+async fn clean_up(client: Client, mark: Mark, session: Option<SessionId>, losses: u64) {
+    let mut pauses = PAUSES.iter();
     loop {
         let result = match mark.find(&client, None).await {
-            Ok(None) => return,
             Ok(Some((path, _))) => client.delete(&path).urgent().until(None).await,
+            Ok(None) if client.stats().session.losses == losses => return,
+            Ok(None) => {
+                let Some(pause) = pauses.next() else {
+                    return;
+                };
+                if client.sleep(*pause).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             Err(error) => Err(error),
         };
         match result {
-            Ok(()) | Err(Error::NoNode) => return,
+            Ok(()) | Err(Error::NoNode) => continue,
             Err(Error::SessionExpired { .. }) if mark.ephemeral => return,
             Err(Error::SessionExpired { .. } | Error::Timeout { .. }) => {}
             Err(error) if error.is_retryable() => {}

@@ -63,11 +63,11 @@ pub enum Doubt {
     Unresolved,
 }
 
-type Future1<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Looking<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Looks what became of an attempt.
 pub(crate) type Resolver<T> =
-    Box<dyn FnMut(Client, Option<Instant>) -> Future1<Result<Resolved<T>, Error>> + Send>;
+    Box<dyn FnMut(Client, Option<Instant>) -> Looking<Result<Resolved<T>, Error>> + Send>;
 
 /// What to do after an attempt whose outcome is unknown.
 pub(crate) enum Rule<T> {
@@ -82,6 +82,9 @@ pub(crate) enum Rule<T> {
     Refuse(Doubt),
 }
 
+/// How a result names its node.
+type PathOf<T> = fn(&T) -> &str;
+
 /// A call that is made until it succeeds, and everything it needs, its own.
 #[expect(unnameable_types, reason = "only this crate uses it")]
 pub struct Attempts<K: Kind> {
@@ -89,7 +92,8 @@ pub struct Attempts<K: Kind> {
     rule: Rule<K::Output>,
     /// It makes something that goes with the session.
     session_bound: bool,
-    cleanup: Option<Cleanup>,
+    /// What is to be done when it is given up, and how its result names its node.
+    cleanup: Option<(Cleanup, PathOf<K::Output>)>,
 }
 
 /// When to try again.
@@ -214,7 +218,7 @@ pub(super) fn look_if_lost<K: Retryable>(
     let mut attempts = kind.attempts(&client)?;
     let first = attempts.kind.start(launch);
     if let Err(error) = first {
-        if let Some(cleanup) = &mut attempts.cleanup {
+        if let Some((cleanup, _)) = &mut attempts.cleanup {
             cleanup.disarm();
         }
         return Err(error);

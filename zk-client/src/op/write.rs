@@ -51,6 +51,9 @@ mod private {
 
         /// What it gives if its node was found.
         fn from_found(path: String, stat: Stat) -> Self;
+
+        /// The path of the node.
+        fn path(&self) -> &str;
     }
 }
 
@@ -69,6 +72,10 @@ impl private::FromReply for String {
     fn from_found(path: Self, _: Stat) -> Self {
         path
     }
+
+    fn path(&self) -> &str {
+        self
+    }
 }
 
 impl CreateReply for (String, Stat) {}
@@ -85,6 +92,10 @@ impl private::FromReply for (String, Stat) {
 
     fn from_found(path: String, stat: Stat) -> Self {
         (path, stat)
+    }
+
+    fn path(&self) -> &str {
+        &self.0
     }
 }
 

@@ -52,7 +52,8 @@ fn a_lost_request_is_not_applied() {
     let error = world.run(made).unwrap_err();
     assert_eq!(error, Error::ConnectionLoss { sent: false });
     assert_eq!(error.outcome(), Some(Outcome::NotApplied));
-    assert_eq!(world.rig.handler.tasks(), 0);
+    world.settle();
+    assert_eq!(world.paths(), ["/a"]);
 }
 
 #[test]
@@ -213,4 +214,35 @@ fn a_refusal_leaves_nothing_to_clean_up() {
         Err(Error::NoAuth)
     );
     assert_eq!(world.rig.handler.tasks(), 0);
+}
+
+#[test]
+fn what_a_server_reads_late_is_found_and_deleted() {
+    // Behind the look: the second attempt meets the node of the first.
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::Late(OpCode::EXISTS));
+    let made = client.retry(&policy(), client.create("/a/n", "").protected());
+    let path = world.run(made).unwrap();
+    world.settle();
+    assert_eq!(world.paths(), ["/a", &*path]);
+    // The same, and a second node is made.
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::Late(OpCode::GET_CHILDREN));
+    let made = client.create("/a/n-", "").sequential().protected();
+    let path = world.run(client.retry(&policy(), made)).unwrap();
+    assert_eq!(world.paths().len(), 3);
+    world.settle();
+    assert_eq!(world.paths(), ["/a", &*path]);
+    // Behind the first look of the background.
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::Late(OpCode::GET_CHILDREN));
+    let mut made = client.create("/a/n-", "").sequential().protected();
+    assert!(poll_once(&mut made).is_pending());
+    world.serve();
+    drop(made);
+    world.settle();
+    assert_eq!(world.paths(), ["/a"]);
 }

@@ -186,7 +186,11 @@ fn a_protected_create_tells_what_became_of_it() {
             error,
             match fault {
                 Fault::LostBefore => Error::ConnectionLoss { sent: false },
-                Fault::LostAfter | Fault::ExpiredAfter | Fault::Answer(_) | Fault::Silent => {
+                Fault::LostAfter
+                | Fault::ExpiredAfter
+                | Fault::Late(_)
+                | Fault::Answer(_)
+                | Fault::Silent => {
                     Error::ResultLost
                 }
             }

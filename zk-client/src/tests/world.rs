@@ -25,6 +25,9 @@ pub(super) enum Fault {
     ExpiredAfter,
     /// It is answered with this.
     Answer(ErrorCode),
+    /// The connection breaks, and it is carried out only after the next request with this
+    /// operation was.
+    Late(OpCode),
     /// It is carried out, and the server answers nothing for a while.
     Silent,
 }
@@ -50,6 +53,7 @@ pub(super) struct World {
     pub(super) old: bool,
     /// For how many turns nothing is answered, and what is answered then.
     stalled: u32,
+    late: Option<(OpCode, Asked)>,
     held: Vec<(Asked, Result<Reply, ErrorCode>)>,
 }
 
@@ -73,6 +77,7 @@ impl World {
             meanwhile: VecDeque::new(),
             old: false,
             stalled: 0,
+            late: None,
             held: Vec::new(),
         };
         for path in paths {
@@ -186,8 +191,13 @@ impl World {
                     self.held.push((asked, result));
                 }
                 Some(fault) => {
-                    if fault != Fault::LostBefore {
-                        drop(self.apply(&asked));
+                    match fault {
+                        Fault::LostBefore => {}
+                        Fault::Late(behind) => self.late = Some((behind, asked)),
+                        Fault::LostAfter
+                        | Fault::ExpiredAfter
+                        | Fault::Answer(_)
+                        | Fault::Silent => drop(self.apply(&asked)),
                     }
                     if fault == Fault::ExpiredAfter {
                         self.session += 0x11;
@@ -195,6 +205,14 @@ impl World {
                     self.rig.cut();
                     return true;
                 }
+            }
+            if self
+                .late
+                .as_ref()
+                .is_some_and(|(behind, _)| *behind == opcode)
+            {
+                let (_, late) = self.late.take().unwrap();
+                drop(self.apply(&late));
             }
             if self.meanwhile.front().is_some_and(|(of, _)| *of == opcode) {
                 let (_, path) = self.meanwhile.pop_front().unwrap();

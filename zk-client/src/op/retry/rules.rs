@@ -148,7 +148,8 @@ impl<T: CreateReply> private::Retry for Create<'_, T> {
         let (create, rule, cleanup) = if create.protected {
             let (create, mark) = create.marked(client)?;
             let cleanup = Cleanup::new(client, &mark);
-            (create, protected(mark), Some(cleanup))
+            let path: fn(&T) -> &str = T::path;
+            (create, protected(mark), Some((cleanup, path)))
         } else if create.sequential {
             (create, Rule::Refuse(Doubt::Sequential), None)
         } else {

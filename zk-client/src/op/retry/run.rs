@@ -21,6 +21,8 @@ pub(super) struct Run {
     attempts: u32,
     /// May an attempt have succeeded?
     doubt: bool,
+    /// Was there ever an attempt that may have succeeded?
+    lost: bool,
 }
 
 impl Run {
@@ -39,6 +41,7 @@ impl Run {
             backoff: None,
             attempts: 0,
             doubt: false,
+            lost: false,
         }
     }
 
@@ -48,12 +51,17 @@ impl Run {
         first: Result<Started<K::Output>, Error>,
     ) -> Result<K::Output, Error> {
         let result = self.repeat(&mut attempts, first).await;
-        let known = match &result {
-            Ok(_) => true,
-            Err(error) => !self.doubt && error.outcome() == Some(Outcome::NotApplied),
+        let Some((cleanup, path)) = &mut attempts.cleanup else {
+            return result;
         };
-        if let Some(cleanup) = attempts.cleanup.as_mut().filter(|_| known) {
-            cleanup.disarm();
+        match &result {
+            // The node of a lost attempt may still turn up beside that of a later one.
+            Ok(value) if self.lost => cleanup.keep(path(value)),
+            Ok(_) => cleanup.disarm(),
+            Err(error) if !self.lost && error.outcome() == Some(Outcome::NotApplied) => {
+                cleanup.disarm();
+            }
+            Err(_) => {}
         }
         result
     }
@@ -81,9 +89,14 @@ impl Run {
                 Rule::Read => {}
                 Rule::Write | Rule::Delete(_) | Rule::Look(..) | Rule::Refuse(_) => {
                     self.doubt |= unknown;
+                    self.lost |= unknown;
                 }
             }
-            if !self.repeats(&error, attempts.session_bound) {
+            // It may be the node of an attempt that was taken for lost.
+            let late = self.lost && error == Error::NodeExists;
+            let late = late && matches!(attempts.rule, Rule::Look(..));
+            self.doubt |= late;
+            if !late && !self.repeats(&error, attempts.session_bound) {
                 return Err(self.given_up(error));
             }
             self.check_session(attempts.session_bound)?;
@@ -99,6 +112,9 @@ impl Run {
                             // Seen from another session it proves nothing.
                             self.check_session(attempts.session_bound)?;
                             self.doubt = false;
+                            if late {
+                                return Err(error);
+                            }
                             error
                         }
                     }
