@@ -1,0 +1,9 @@
+//! The session on a virtual clock, against a server that says what the test tells it to say.
+//!
+//! Every test drives a [`rig::Rig`], which checks the general promises at each step: one answer for
+//! each request, in order; state changes that follow from each other; and nothing left behind in a
+//! session that was closed.
+
+mod rig;
+
+mod kazoo_states;
