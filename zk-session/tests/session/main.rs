@@ -7,3 +7,4 @@
 mod rig;
 
 mod kazoo_states;
+mod truth;

@@ -167,6 +167,7 @@ pub(crate) fn usual(request: &Request<'_>) -> Reply {
             children: ["x"].into_iter().collect(),
             stat,
         },
+        Request::Multi(_) => Reply::Multi(Vec::new()),
         // All others have no body.
         _ => Reply::Empty,
     }
