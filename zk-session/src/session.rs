@@ -219,7 +219,10 @@ impl Session {
             return;
         };
         self.counters.bytes_in += data.len() as u64;
-        self.live.last_heard = Some(self.now);
+        if link.is_active() {
+            // Before that, whoever answers may know nothing of the session.
+            self.live.last_heard = Some(self.now);
+        }
         let Some(decoder) = &mut link.decoder else {
             return;
         };

@@ -477,3 +477,25 @@ fn a_multi_with_a_check_only_is_a_proof() {
     let request = Request::Multi(vec![check].into());
     assert!(proof_by(&request, ErrorCode::OK, None));
 }
+
+/// Whatever answers there is no contact with the session.
+#[test]
+fn a_stranger_s_answers_do_not_put_off_giving_up() {
+    let mut rig = Rig::to_suspended();
+    for turn in 0.. {
+        let conn = rig.attempt();
+        rig.up(conn);
+        if turn % 2 == 0 {
+            rig.push(conn, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        } else {
+            rig.greeted(conn, &ConnectReply::Refused(ErrorCode::NOT_READ_ONLY));
+        }
+        let given_up = rig.session.state() == State::Lost;
+        rig.events.clear();
+        if given_up {
+            break;
+        }
+        assert!(rig.since_start() < T * 2, "never given up");
+    }
+    assert!(rig.since_start() >= T + T / 3);
+}
