@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use zk_proto::{Lent, Password, ServerAddr, SessionId, Zxid};
 
 use crate::backoff::Backoff;
-use crate::link::{Link, Purpose, Stage};
+use crate::link::{Link, Purpose};
 use crate::liveness::Liveness;
 use crate::queue::{Slot, Unsent};
 use crate::rng::Rng;
@@ -270,12 +270,6 @@ impl Session {
             return;
         };
         let error = link.closed_early(why);
-        let closing_old = matches!(link.stage, Stage::ClosingOld);
-        if closing_old && self.identity.is_none() {
-            // The server closes the connection after closeSession: whatever became of the reply.
-            self.old_session_closed();
-            return;
-        }
         self.drop_link(error, false);
     }
 

@@ -499,3 +499,23 @@ fn a_stranger_s_answers_do_not_put_off_giving_up() {
     }
     assert!(rig.since_start() >= T + T / 3);
 }
+
+/// Only an answer shows that the old session is gone: its end may have come before the request.
+#[test]
+fn a_close_of_the_old_session_that_was_cut_off_is_tried_again() {
+    let mut rig = Rig::to_suspended();
+    unreachable_until_given_up(&mut rig, T * 2).expect("given up");
+    let conn = rig.attempt();
+    rig.events.clear();
+    rig.up(conn);
+    rig.accept(conn);
+    rig.asked_for(&Request::CloseSession);
+    rig.gone(conn, ErrorKind::ConnectionReset);
+    let conn = rig.attempt();
+    rig.up(conn);
+    assert_eq!(rig.greeting(conn).session_id, SID, "asked once more");
+    rig.expire(conn);
+    rig.establish();
+    rig.attempt_failed();
+    assert_eq!(rig.connected(), StateReason::Established);
+}
