@@ -97,6 +97,8 @@ struct Identity {
     id: SessionId,
     password: Password,
     timeout: Duration,
+    /// The timeout that the leader knows. A read-only server sets one of its own.
+    agreed: Duration,
     /// Was it ever on a server with a quorum? If not, no other server knows it.
     seen_writable: bool,
 }
@@ -140,6 +142,7 @@ impl Session {
             id,
             password,
             timeout: config.session_timeout,
+            agreed: config.session_timeout,
             seen_writable: true,
         });
         let credentials = config
@@ -387,8 +390,8 @@ impl Session {
     /// and while none has been proven to live. See [`KeepAlive::Sync`] for keeping it in the future.
     pub fn deadline(&self) -> Option<Instant> {
         let identity = self.identity.as_ref()?;
-        let margin = self.config.clock_margin.unwrap_or(identity.timeout / 20);
-        self.live.deadline(identity.timeout, margin)
+        let margin = self.config.clock_margin.unwrap_or(identity.agreed / 20);
+        self.live.deadline(identity.agreed, margin)
     }
 
     /// The session's id and password, for resuming it; `None` without a session.

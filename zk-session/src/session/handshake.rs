@@ -144,6 +144,8 @@ impl Session {
         self.stale = None;
         let seen_writable =
             !read_only || (same && self.identity.as_ref().is_some_and(|i| i.seen_writable));
+        let known = self.identity.as_ref().filter(|_| same && read_only);
+        let agreed = known.map_or(timeout, |i| i.agreed);
         if !same {
             self.counters.sessions += 1;
             self.live.reset();
@@ -155,6 +157,7 @@ impl Session {
             id: response.session_id,
             password: response.password,
             timeout,
+            agreed,
             seen_writable,
         });
     }

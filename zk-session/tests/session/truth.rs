@@ -519,3 +519,23 @@ fn a_close_of_the_old_session_that_was_cut_off_is_tried_again() {
     rig.attempt_failed();
     assert_eq!(rig.connected(), StateReason::Established);
 }
+
+#[test]
+fn a_read_only_server_proves_nothing() {
+    let mut rig = Rig::with(|c| {
+        c.read_only(true);
+    });
+    rig.establish();
+    rig.connected();
+    rig.cut();
+    rig.suspended();
+    let conn = rig.attempt();
+    rig.up(conn);
+    // Servers before 3.7 take a session of the whole ensemble, with limits of their own.
+    rig.grant(conn, SID, 60_000, true);
+    rig.connected_read_only();
+    assert!(deadline(&rig) <= proven(ms(0)), "{:?}", deadline(&rig));
+    rig.session.set_keep_alive(rig.now, KeepAlive::Sync);
+    rig.idle(T);
+    assert!(deadline(&rig) <= proven(ms(0)), "{:?}", deadline(&rig));
+}
