@@ -7,4 +7,6 @@
 mod rig;
 
 mod kazoo_states;
+mod liveness;
+mod outcome;
 mod truth;
