@@ -85,6 +85,8 @@ pub struct Session {
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
     last_zxid: Zxid,
+    /// The driver may read again, after so many events that it was asked not to.
+    reads_again: bool,
     /// The server did not know removeWatches.
     cannot_unwatch: bool,
     last_error: Option<(ServerAddr, LinkError)>,
@@ -190,6 +192,7 @@ impl Session {
             actions: VecDeque::new(),
             events: VecDeque::new(),
             last_zxid: Zxid::ZERO,
+            reads_again: false,
             cannot_unwatch: false,
             last_error: None,
             counters: stats::Counters::default(),
@@ -377,6 +380,7 @@ impl Session {
     /// The next thing that happened.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
+        self.reads_again |= self.events.len() == self.config.max_events;
         self.events.pop_front()
     }
 
@@ -456,6 +460,11 @@ impl Session {
     /// Time never runs backwards in here.
     fn clock(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        if self.reads_again {
+            // What the server said meanwhile has not been read yet: its silence counts from now.
+            self.reads_again = false;
+            self.live.last_heard = self.live.last_heard.map(|_| self.now);
+        }
     }
 
     fn next_conn(&mut self) -> ConnId {
