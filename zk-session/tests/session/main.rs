@@ -10,3 +10,4 @@ mod kazoo_states;
 mod liveness;
 mod outcome;
 mod truth;
+mod watches;
