@@ -121,6 +121,8 @@ impl Session {
             self.release(&copy);
             if let Some(watch) = copy.watch {
                 self.watches.failed(watch.id, watch.entry, 0);
+                // It may have been what others' registration was kept for.
+                self.reconcile(watch.entry);
             }
             if copy.is_auth() {
                 self.offered.retain(|(offered, _)| *offered != id);
