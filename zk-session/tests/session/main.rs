@@ -9,5 +9,6 @@ mod rig;
 mod kazoo_states;
 mod liveness;
 mod outcome;
+mod restore;
 mod truth;
 mod watches;
