@@ -14,9 +14,10 @@ use zk_proto::{SetWatches, Zxid};
 use super::{CHILD, DATA, Entry, PERSISTENT, RECURSIVE, Watches};
 use crate::queue::WatchKind;
 
-/// How much one setWatches may hold: below the frame limit of any server (128 KiB of paths, as
-/// `ClientCnxn.primeConnection` of the Java client).
-const CHUNK: usize = 128 << 10;
+/// How much one setWatches may hold, so that its frame stays below 128 KiB, which any server takes
+/// (`ClientCnxn.primeConnection` of the Java client goes beyond by one path). Only the watches of
+/// one single path are never torn apart.
+const CHUNK: usize = (128 << 10) - 64;
 
 /// How far the restore after a reconnect has come.
 #[derive(Clone, Copy, Debug)]
@@ -131,11 +132,13 @@ impl Watches {
                 continue;
             }
             if let Some(entry) = &mut self.entries[at] {
-                let before = size;
                 let mut probe = Lists::default();
                 probe.add_phase(entry, phase);
+                if size > 0 && size + probe.size > CHUNK {
+                    break;
+                }
                 size += probe.size;
-                if size > before {
+                if !probe.is_empty() {
                     entry.armed = entry.armed_after(phase);
                 }
             }
