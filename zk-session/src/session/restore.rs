@@ -1,6 +1,6 @@
 //! Keeping the server's registrations in line with the watchers.
 
-use zk_proto::{Request, WatcherType};
+use zk_proto::{Request, SetWatches, WatcherType};
 
 use super::Session;
 use crate::queue::Kind;
@@ -13,6 +13,7 @@ impl Session {
             return;
         };
         let since = restore.since;
+        let any = self.watches.len() > 0;
         match self.watches.next_chunk(&mut restore) {
             Some((lists, more)) => {
                 let request = Request::SetWatches(lists.into_request(since));
@@ -20,7 +21,18 @@ impl Session {
                     .push_internal(Kind::Rewatch { last: !more }, &request);
                 self.restore = more.then_some(restore);
             }
-            None => self.restore = None,
+            // What was left has been dropped meanwhile.
+            None if !any => self.gap_from = None,
+            // Those that are back already wait for the end of the restore.
+            None if self.gap_from.is_some() => {
+                let lists = SetWatches {
+                    relative_zxid: since,
+                    ..SetWatches::default()
+                };
+                self.control
+                    .push_internal(Kind::Rewatch { last: true }, &Request::SetWatches(lists));
+            }
+            None => {}
         }
         if self.restore.is_none() {
             for entry in std::mem::take(&mut self.unreconciled) {
