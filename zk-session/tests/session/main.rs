@@ -6,6 +6,8 @@
 
 mod rig;
 
+mod bad_input;
+mod closing;
 mod kazoo_states;
 mod liveness;
 mod outcome;
