@@ -8,7 +8,9 @@ mod rig;
 
 mod bad_input;
 mod closing;
+mod credentials;
 mod kazoo_states;
+mod layers;
 mod liveness;
 mod outcome;
 mod restore;
