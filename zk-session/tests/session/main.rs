@@ -7,6 +7,7 @@
 mod rig;
 
 mod bad_input;
+mod bounds;
 mod closing;
 mod credentials;
 mod kazoo_states;
@@ -14,5 +15,6 @@ mod layers;
 mod liveness;
 mod outcome;
 mod restore;
+mod servers;
 mod truth;
 mod watches;
