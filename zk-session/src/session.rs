@@ -339,10 +339,13 @@ impl Session {
             .as_ref()
             .filter(|l| l.is_active())
             .map(|l| l.server.clone());
-        if self
+        let moves = self
             .servers
-            .update(servers, current.as_ref(), &mut self.rng)
-        {
+            .update(servers, current.as_ref(), &mut self.rng);
+        // An attempt at a server that is not listed any more must not succeed.
+        let attempt = self.link.as_ref().filter(|l| !l.is_active());
+        let unlisted = attempt.is_some_and(|l| !self.servers.list().any(|s| *s == l.server));
+        if moves || unlisted {
             self.drop_link(LinkError::ServerRemoved, true);
         } else if self.link.is_none() && self.retry_at.is_some() {
             self.attempt();
