@@ -140,9 +140,7 @@ impl Backoff {
         if self.policy.max_tries.is_some_and(|max| self.tries >= max) {
             return None;
         }
-        let base = self.next.min(cap);
-        let wait = rng.jittered(base, self.policy.jitter);
-        self.next = scale(self.next, self.policy.factor).min(self.policy.max_delay);
+        let wait = self.pause(rng, cap);
         if self
             .policy
             .deadline
@@ -151,6 +149,14 @@ impl Backoff {
             return None;
         }
         Some(wait)
+    }
+
+    /// How long to wait after a success that did not last. It is no failure that counts, but the
+    /// delays grow with it.
+    pub(crate) fn pause(&mut self, rng: &mut Rng, cap: Duration) -> Duration {
+        let base = self.next.min(cap);
+        self.next = scale(self.next, self.policy.factor).min(self.policy.max_delay);
+        rng.jittered(base, self.policy.jitter)
     }
 }
 

@@ -153,7 +153,8 @@ impl Session {
 
     fn suspend(&mut self, since: Instant, error: LinkError) {
         self.counters.losses += 1;
-        if self.now - since >= self.timeout() / 3 {
+        let lasted = self.now - since >= self.timeout() / 3;
+        if lasted {
             self.backoff.reset();
         }
         let moved = matches!(
@@ -175,8 +176,14 @@ impl Session {
         if moved {
             self.attempt();
         } else {
-            let spread = SPREAD.min(self.timeout() / 20);
-            self.retry_at = Some(self.now + spread.mul_f64(self.rng.unit()));
+            let pause = if lasted {
+                SPREAD.min(self.timeout() / 20).mul_f64(self.rng.unit())
+            } else {
+                // Connections that never last are not made in a storm.
+                let cap = self.timeout() / 4;
+                self.backoff.pause(&mut self.rng, cap)
+            };
+            self.retry_at = Some(later(self.now, pause));
         }
     }
 
