@@ -58,7 +58,6 @@ pub(crate) struct Rig {
     pub(crate) wire: Vec<u8>,
     rules: Rules,
     expectations: u32,
-    watchful: bool,
 }
 
 impl Rig {
@@ -95,7 +94,6 @@ impl Rig {
             wire: Vec::new(),
             rules: Rules::default(),
             expectations: 0,
-            watchful: true,
         };
         rig.drain();
         rig
@@ -127,12 +125,6 @@ impl Rig {
     pub(crate) fn connected_now(mut self) -> Self {
         self.establish();
         self.connected();
-        self
-    }
-
-    /// No check for leaks at the end.
-    pub(crate) fn carelessly(mut self) -> Self {
-        self.watchful = false;
         self
     }
 
@@ -381,7 +373,7 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        if self.watchful && !std::thread::panicking() {
+        if !std::thread::panicking() {
             self.finish();
         }
     }
