@@ -1,3 +1,58 @@
-//! ZooKeeper client.
+//! A ZooKeeper client for Rust: one API, every way to wait, on a sans-IO core.
+//!
+//! ```no_run
+//! fn main() -> Result<(), zk::Error> {
+//!     let client = zk::threads::connect("127.0.0.1:2181").wait()?;
+//!     client.ensure_path("/my/favorite").wait()?;
+//!     client.create("/my/favorite/node", b"a value").wait()?;
+//!     let (data, stat) = client.get("/my/favorite/node").wait()?;
+//!     println!("version {}: {:?}", stat.version, data);
+//!     client.close().wait()
+//! }
+//! ```
+//!
+//! A call such as [`Client::get`] gives an [`Op`]. Refine it, then `.await` it under any executor,
+//! [`wait`](Op::wait) for it on a thread, or [`send`](Op::send) it now and look at the
+//! [`AsyncResult`] later. Nothing is sent before, and dropping either takes the call back.
+//!
+//! # What to hold on to
+//!
+//! * [`State`] is the truth about the session: `Connected`, `Suspended` with the moment until which
+//!   the servers cannot have dropped it, or `Lost`. See [`Client::add_listener`].
+//! * An [`Error`] says what became of a write: [`Error::outcome`] is not applied, applied, or
+//!   unknown. Nothing is repeated behind your back; [`Client::retry`] repeats what is safe.
+//! * Watches survive the loss of a connection, or report a [`Notice::Gap`].
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `threads` (default) | [`zk::threads`](threads): plain threads, for programs without a runtime |
+//!
+//! # Layers
+//!
+//! [`proto`] is the wire format, [`session`] the state machine without I/O that can be embedded in
+//! any event loop, [`client`] what handlers and their users share.
+
+#![forbid(unsafe_code)]
+
+pub use zk_client as client;
 pub use zk_proto as proto;
 pub use zk_session as session;
+
+pub use zk_client::*;
+
+/// Plain threads: one for I/O for any number of clients, and some for callbacks and look-ups.
+#[cfg(feature = "threads")]
+pub mod threads {
+    pub use zk_handler_threads::*;
+}
+
+/// What most programs need, without any handler's module: `use zk::prelude::*` never hides a
+/// runtime of the same name.
+pub mod prelude {
+    pub use zk_client::{
+        AsyncResult, Client, Error, EventType, Listen, Notice, Op, Outcome, State, StateChange,
+        Watch, WatchStream,
+    };
+}

@@ -28,7 +28,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use zk_session::Cancelled;
 
-use crate::block_on::park_until;
+use crate::block_on::{block_on, park_until};
 use crate::core::Ticket;
 use crate::{Callback, Error};
 
@@ -85,10 +85,7 @@ impl<T: Send + 'static> AsyncResult<T> {
             return result;
         }
         self.may_park()?;
-        match park_until(Pin::new(&mut self), || Some(None)) {
-            Some(result) => result,
-            None => Err(Error::Timeout { sent: true }),
-        }
+        block_on(self)
     }
 
     /// Blocks until the result is there, at most for `limit`.

@@ -120,7 +120,8 @@ impl Drop for Lease {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 #[expect(
     clippy::disallowed_methods,
     reason = "a wake from elsewhere takes another thread"

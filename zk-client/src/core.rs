@@ -20,11 +20,13 @@ use crate::async_result::{Origin, Slot};
 use crate::{AsyncResult, Callback, ClientId, Error, Handler};
 
 mod effects;
+mod ending;
 mod inner;
 mod listeners;
 mod pending;
 mod room;
 mod submission;
+mod waiters;
 
 pub use listeners::{Listen, ListenerId, StateChange};
 
@@ -151,15 +153,6 @@ impl Core {
         drop(before);
     }
 
-    /// May this thread wait for something?
-    pub(crate) fn may_wait(&self) -> Result<(), Error> {
-        if self.handler.may_block() {
-            Ok(())
-        } else {
-            Err(Error::WouldDeadlock)
-        }
-    }
-
     pub(crate) fn handler(&self) -> &Arc<dyn Handler> {
         &self.handler
     }
@@ -260,7 +253,9 @@ impl Origin for Core {
     }
 
     fn may_park(&self) -> Result<(), Error> {
-        self.may_wait()?;
+        if !self.handler.may_block() {
+            return Err(Error::WouldDeadlock);
+        }
         if std::process::id() != self.process {
             return Err(Error::Forked);
         }

@@ -39,13 +39,16 @@ mod error;
 mod handler;
 pub mod op;
 mod stats;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
 mod watcher;
 
 // Using a client.
 pub use async_result::{AsyncResult, Completer};
 pub use block_on::block_on;
 pub use builder::{Builder, Connect, WhenFull};
-pub use client::{Client, SyncKeepAlive};
+pub use client::{Client, SyncKeepAlive, WeakClient};
 pub use core::{Listen, ListenerId, StateChange};
 pub use error::Error;
 pub use op::Op;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zk_proto::{Chroot, Reply, Request};
 use zk_session::{Call, Refused};
 
-use crate::async_result::Slot;
+use crate::async_result::{Origin, Slot};
 use crate::block_on;
 use crate::core::{Complete, Core, Done, Seat, Submission};
 use crate::{AsyncResult, Client, Error, WhenFull};
@@ -150,10 +150,10 @@ impl<'a, K: Kind> Op<'a, K> {
     /// The call's own; [`Error::WouldDeadlock`], before anything is sent, where waiting would
     /// never end.
     pub fn wait(mut self) -> Result<K::Output, Error> {
-        self.client.core().may_wait()?;
+        self.client.core().may_park()?;
         if let Progress::Unsent = self.progress {
             match self.begin() {
-                Ok(Started::Sent(result)) => return result.wait(),
+                Ok(Started::Sent(result)) => return block_on(result),
                 Ok(Started::Steps(steps)) => return block_on(steps),
                 Err(Error::Full { .. }) if self.client.when_full() == WhenFull::Wait => {}
                 Err(error) => return Err(error),

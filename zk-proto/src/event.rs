@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use crate::{DecodeError, Reader, opcode::named_constants, put_int, put_text};
 
 /// What happened to a node (`Watcher.Event.EventType` of the Java client).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct EventType(pub i32);
 
 named_constants! { EventType {
@@ -26,6 +26,15 @@ named_constants! { EventType {
     /// A persistent watch was removed. Made by clients.
     PERSISTENT_WATCH_REMOVED = 7, "PersistentWatchRemoved";
 } }
+
+impl fmt::Debug for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "EventType({})", self.0),
+        }
+    }
+}
 
 impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -141,22 +141,18 @@ impl Backoff {
             return None;
         }
         let wait = self.pause(rng, cap);
-        if self
-            .policy
-            .deadline
-            .is_some_and(|limit| elapsed + wait > limit)
-        {
+        let too_late = |limit| elapsed.saturating_add(wait) > limit;
+        if self.policy.deadline.is_some_and(too_late) {
             return None;
         }
         Some(wait)
     }
 
-    /// How long to wait after a success that did not last. It is no failure that counts, but the
-    /// delays grow with it.
-    pub(crate) fn pause(&mut self, rng: &mut Rng, cap: Duration) -> Duration {
-        let base = self.next.min(cap);
+    /// The next delay, never more than `cap`, without counting an attempt.
+    pub fn pause(&mut self, rng: &mut Rng, cap: Duration) -> Duration {
+        let wait = rng.jittered(self.next.min(cap), self.policy.jitter);
         self.next = scale(self.next, self.policy.factor).min(self.policy.max_delay);
-        rng.jittered(base, self.policy.jitter)
+        wait
     }
 }
 

@@ -84,9 +84,11 @@ impl Config {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum GiveUp {
-    /// A third of the session timeout after the servers may have dropped it. The default.
+    /// A third of the session timeout after the servers may have dropped it: after
+    /// [`Session::deadline`](crate::Session::deadline), or a session timeout after anything was
+    /// last heard, whichever is later. The default.
     Default,
-    /// This long after the servers may have dropped it.
+    /// This long after that moment.
     After(Duration),
     /// Only when a server says so (kazoo, and the Java client before 3.9.3).
     Never,

@@ -34,7 +34,8 @@ pub enum Refused {
     /// The servers rejected the credentials; the session has ended for good.
     #[error("the servers rejected the session's credentials")]
     AuthFailed,
-    /// Only the session itself may send this (ping, setWatches, closeSession, SASL tokens), or
+    /// Only the session itself may send this (ping, setWatches, removeWatches, closeSession, SASL
+    /// tokens), or
     /// real servers stall on it (`check` outside of a transaction).
     #[error("{0} cannot be submitted as a request of its own")]
     NotARequest(zk_proto::OpCode),

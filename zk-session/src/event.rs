@@ -138,7 +138,7 @@ pub enum StateReason {
     GivenUp,
     /// To `Lost`, for good: the servers refused the credentials.
     AuthFailed(AuthFailure),
-    /// To `Lost`, for good: [`ConnectionPolicy`](crate::BackoffPolicy) allows no more attempts.
+    /// To `Lost`, for good: [`ConfigBuilder::reconnect`](crate::ConfigBuilder::reconnect) allows no more attempts.
     RetriesExhausted,
     /// To `Lost`, for good: closed by the application.
     Closed,
@@ -205,7 +205,8 @@ pub struct WatchedEvent {
 pub enum CloseOutcome {
     /// The server confirmed it, or there was nothing to close: its ephemerals are gone.
     Confirmed,
-    /// No confirmation in time: ephemerals may live on until the session timeout.
+    /// No confirmation in time: ephemerals may live on until the session timeout. After a detach:
+    /// the session was lost meanwhile.
     Unconfirmed,
     /// Detached: the session lives on, as asked.
     Detached,

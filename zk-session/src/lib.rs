@@ -45,7 +45,8 @@
 //!   reveals its change, replies in the order of submission.
 //! * [`RequestError::outcome`] is true: what is called "not applied" never reached a server.
 //! * [`Session::deadline`] can only be early, as long as clocks drift less than
-//!   [`ConfigBuilder::clock_margin`] and the servers' `minSessionTimeout` is at least two ticks.
+//!   [`ConfigBuilder::clock_margin`], the servers' `minSessionTimeout` is at least two ticks, all of
+//!   them grant the same timeout, and no deposed leader goes on answering as if it were in office.
 //! * Watches survive the loss of a connection, or say that they may have missed something.
 
 #![warn(clippy::disallowed_methods, clippy::disallowed_types)]

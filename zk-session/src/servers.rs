@@ -155,7 +155,6 @@ impl Servers {
                 });
             }
         }
-        self.next = 0;
     }
 
     /// Replaces the configured list. Says whether the connection to `current` is to be left.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use zk_proto::{Lent, Password, ServerAddr, SessionId, Zxid};
 
 use crate::backoff::Backoff;
-use crate::link::{Link, Purpose};
+use crate::link::{Link, Purpose, Stage};
 use crate::liveness::Liveness;
 use crate::queue::{Slot, Unsent};
 use crate::rng::Rng;
@@ -75,7 +75,11 @@ pub struct Session {
     gap_from: Option<Zxid>,
     live: Liveness,
     keep_alive: KeepAlive,
+    /// A ping or `sync` waits to be sent.
     keep_alive_queued: bool,
+    sync_in_flight: bool,
+    /// When the driver was last allowed to read again.
+    reading_since: Option<Instant>,
     ping_sent: Option<Instant>,
     credentials: Vec<Credential>,
     /// Credentials whose replies are awaited.
@@ -85,8 +89,6 @@ pub struct Session {
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
     last_zxid: Zxid,
-    /// The driver may read again, after so many events that it was asked not to.
-    reads_again: bool,
     /// The server did not know removeWatches.
     cannot_unwatch: bool,
     last_error: Option<(ServerAddr, LinkError)>,
@@ -99,8 +101,6 @@ struct Identity {
     id: SessionId,
     password: Password,
     timeout: Duration,
-    /// The timeout that the leader knows. A read-only server sets one of its own.
-    agreed: Duration,
     /// Was it ever on a server with a quorum? If not, no other server knows it.
     seen_writable: bool,
 }
@@ -109,7 +109,8 @@ struct Identity {
 #[derive(Clone, Debug)]
 struct Stale {
     identity: Identity,
-    /// Servers that have been reached in vain.
+    since: Instant,
+    /// Servers that took it up and did not close it.
     refusals: u32,
 }
 
@@ -144,7 +145,6 @@ impl Session {
             id,
             password,
             timeout: config.session_timeout,
-            agreed: config.session_timeout,
             seen_writable: true,
         });
         let credentials = config
@@ -184,6 +184,8 @@ impl Session {
             live: Liveness::default(),
             keep_alive: KeepAlive::Ping,
             keep_alive_queued: false,
+            sync_in_flight: false,
+            reading_since: None,
             ping_sent: None,
             credentials,
             offered: VecDeque::new(),
@@ -192,7 +194,6 @@ impl Session {
             actions: VecDeque::new(),
             events: VecDeque::new(),
             last_zxid: Zxid::ZERO,
-            reads_again: false,
             cannot_unwatch: false,
             last_error: None,
             counters: stats::Counters::default(),
@@ -225,8 +226,8 @@ impl Session {
             return;
         };
         self.counters.bytes_in += data.len() as u64;
+        // What attaches no session does not show that one lives.
         if link.is_active() {
-            // Before that, whoever answers may know nothing of the session.
             self.live.last_heard = Some(self.now);
         }
         let Some(decoder) = &mut link.decoder else {
@@ -254,12 +255,15 @@ impl Session {
         let Some(decoder) = &mut link.decoder else {
             return;
         };
+        let active = matches!(link.stage, Stage::Active { .. });
         let before = decoder.missing();
         decoder.give_back(lent);
         let read = before.saturating_sub(decoder.missing());
         if read > 0 {
             self.counters.bytes_in += read as u64;
-            self.live.last_heard = Some(self.now);
+            if active {
+                self.live.last_heard = Some(self.now);
+            }
         }
         self.read_frames();
     }
@@ -349,6 +353,8 @@ impl Session {
             self.drop_link(LinkError::ServerRemoved, true);
         } else if self.link.is_none() && self.retry_at.is_some() {
             self.attempt();
+        } else {
+            self.resume_probing();
         }
     }
 
@@ -356,6 +362,7 @@ impl Session {
     /// ensemble. They are never preferred, and each call replaces those of the one before.
     pub fn set_fallback_servers(&mut self, servers: &[ServerAddr]) {
         self.servers.set_fallback(servers);
+        self.resume_probing();
     }
 
     /// Chooses how the session is kept alive while there is nothing else to send.
@@ -383,7 +390,9 @@ impl Session {
     /// The next thing that happened.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.reads_again |= self.events.len() == self.config.max_events;
+        if self.events.len() == self.config.max_events {
+            self.reading_since = Some(self.now);
+        }
         self.events.pop_front()
     }
 
@@ -396,9 +405,10 @@ impl Session {
     /// Before this moment the servers cannot have dropped the session. `None` without a session,
     /// and while none has been proven to live. See [`KeepAlive::Sync`] for keeping it in the future.
     pub fn deadline(&self) -> Option<Instant> {
-        let identity = self.identity.as_ref()?;
-        let margin = self.config.clock_margin.unwrap_or(identity.agreed / 20);
-        self.live.deadline(identity.agreed, margin)
+        let live = self.state != State::Lost;
+        let identity = self.identity.as_ref().filter(|_| live)?;
+        let margin = self.config.clock_margin.unwrap_or(identity.timeout / 20);
+        self.live.deadline(margin)
     }
 
     /// The session's id and password, for resuming it; `None` without a session.
@@ -463,11 +473,6 @@ impl Session {
     /// Time never runs backwards in here.
     fn clock(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        if self.reads_again {
-            // What the server said meanwhile has not been read yet: its silence counts from now.
-            self.reads_again = false;
-            self.live.last_heard = self.live.last_heard.map(|_| self.now);
-        }
     }
 
     fn next_conn(&mut self) -> ConnId {

@@ -29,7 +29,7 @@ pub(crate) enum Garbage {
     Sink(Sink),
     Value(Box<dyn Any + Send>),
     Complete(Arc<dyn Complete>),
-    Waker(Option<Waker>),
+    Waker(Waker),
 }
 
 /// Wakers in the order of their events. The first needs no allocation.
@@ -68,8 +68,8 @@ impl Effects {
         self.callbacks.push_back(callback);
     }
 
-    pub(crate) fn discard(&mut self, garbage: Garbage) {
-        self.garbage.push(garbage);
+    pub(crate) fn discard(&mut self, garbage: Option<Garbage>) {
+        self.garbage.extend(garbage);
     }
 
     /// Takes over what is left to do for a result that was put into its slot.

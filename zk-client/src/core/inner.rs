@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use zk_proto::{ErrorCode, Reply, Zxid};
 use zk_session::{
@@ -26,43 +26,43 @@ const STATE_BUFFER: usize = 1024;
 pub(crate) struct Inner {
     pub(crate) session: Session,
     /// Which session of this core it is; a restart makes another.
-    epoch: u32,
+    pub(super) epoch: u32,
     pub(crate) effects: Effects,
-    gauge: Arc<AtomicUsize>,
+    pub(super) gauge: Arc<AtomicUsize>,
 
     // The loop. --------------------------------------------------------------------------------
     pub(crate) waker: Option<Arc<Waker>>,
     /// Something has come up since the loop was last here.
-    dirty: bool,
+    pub(super) dirty: bool,
     /// The loop relies on the waker.
-    asleep: bool,
+    pub(super) asleep: bool,
     /// The driver was told that there is nothing left to drive.
-    dismissed: bool,
+    pub(super) dismissed: bool,
 
     // Those who wait. --------------------------------------------------------------------------
     pub(crate) pending: Pending,
     pub(crate) room: Room,
-    sinks: BTreeMap<u64, Sink>,
-    timers: BTreeMap<u64, Arc<Slot<()>>>,
+    pub(super) sinks: BTreeMap<u64, Sink>,
+    pub(super) timers: BTreeMap<u64, Arc<Slot<()>>>,
     pub(crate) listeners: Listeners,
-    streams: Vec<Weak<Buffer<StateChange>>>,
-    until_connected: Vec<Arc<Slot<()>>>,
-    until_closed: Vec<Arc<Slot<()>>>,
-    until_dismissed: Vec<Arc<Slot<()>>>,
-    closing: Vec<Arc<Slot<()>>>,
+    pub(super) streams: Vec<Weak<Buffer<StateChange>>>,
+    pub(super) until_connected: Vec<Arc<Slot<()>>>,
+    pub(super) until_closed: Vec<Arc<Slot<()>>>,
+    pub(super) until_dismissed: Vec<Arc<Slot<()>>>,
+    pub(super) closing: Vec<Arc<Slot<()>>>,
 
     // How it ends. -----------------------------------------------------------------------------
-    lost: Option<StateReason>,
-    outcome: Option<CloseOutcome>,
-    abandoned: bool,
+    pub(super) lost: Option<StateReason>,
+    pub(super) outcome: Option<CloseOutcome>,
+    pub(super) abandoned: bool,
     /// Everybody who waited was told that it is over.
-    wound_up: bool,
+    pub(super) wound_up: bool,
 
     /// Those who need a proof that the session lives.
-    sync_holders: usize,
+    pub(super) sync_holders: usize,
     /// The newest zxid known before the events at hand.
-    floor: Zxid,
-    overflows: u64,
+    pub(super) floor: Zxid,
+    pub(super) overflows: u64,
 }
 
 /// Where the notices of one watcher go.
@@ -157,65 +157,6 @@ impl Inner {
         self.overflows
     }
 
-    pub(crate) fn add_sink(&mut self, id: WatchId, sink: Sink) {
-        self.sinks.insert(id.as_u64(), sink);
-    }
-
-    pub(crate) fn add_state_stream(&mut self) -> Arc<Buffer<StateChange>> {
-        let buffer = Arc::new(Buffer::new());
-        if self.wound_up {
-            buffer.end();
-        } else {
-            self.streams.retain(|stream| stream.strong_count() > 0);
-            self.streams.push(Arc::downgrade(&buffer));
-        }
-        buffer
-    }
-
-    pub(crate) fn set_timer(&mut self, at: Instant, slot: Arc<Slot<()>>) -> Ticket {
-        if self.wound_up {
-            self.settle(&*slot, Err(Error::Closed { sent: false }));
-            return Ticket::NONE;
-        }
-        let before = self.session.poll_timeout();
-        let id = self.session.set_timer(at);
-        self.timers.insert(id.as_u64(), slot);
-        if before.is_none_or(|before| at < before) {
-            self.loop_has_work();
-        }
-        self.ticket(What::Timer(id))
-    }
-
-    /// Resolves at the next moment at which the session is usable, at once if it is.
-    pub(crate) fn until_connected(&mut self, slot: Arc<Slot<()>>) {
-        if self.session.state().is_connected() {
-            self.settle(&*slot, Ok(()));
-        } else if self.wound_up {
-            let error = self.why_not_connected();
-            self.settle(&*slot, Err(error));
-        } else {
-            self.until_connected.push(slot);
-        }
-    }
-
-    /// Resolves, as closed, when the client ends.
-    pub(crate) fn until_closed(&mut self, slot: Arc<Slot<()>>) {
-        if self.wound_up {
-            self.settle(&*slot, Err(Error::Closed { sent: false }));
-        } else {
-            self.until_closed.push(slot);
-        }
-    }
-
-    /// Resolves when the driver has gone.
-    pub(crate) fn until_dismissed(&mut self, slot: Arc<Slot<()>>) {
-        if self.dismissed {
-            self.settle(&*slot, Ok(()));
-        } else {
-            self.until_dismissed.push(slot);
-        }
-    }
-
     /// Gives up what a ticket stands for.
     pub(crate) fn cancel(&mut self, now: Instant, ticket: Ticket) -> Cancelled {
         if ticket.epoch != self.epoch {
@@ -226,7 +167,7 @@ impl Inner {
             What::Request(id) => self.cancel_request(now, id),
             What::Watch(id) => {
                 if let Some(sink) = self.sinks.remove(&id.as_u64()) {
-                    self.effects.discard(Garbage::Sink(sink));
+                    self.effects.discard(Some(Garbage::Sink(sink)));
                     self.session.unwatch(now, id);
                     self.loop_has_work();
                 }
@@ -250,7 +191,8 @@ impl Inner {
             self.remove_sink(watching.id);
             self.loop_has_work();
         }
-        self.effects.discard(Garbage::Complete(entry.complete));
+        self.effects
+            .discard(Some(Garbage::Complete(entry.complete)));
         self.offer_room();
         cancelled
     }
@@ -258,22 +200,22 @@ impl Inner {
     /// Leaves the queue of those who wait for room.
     pub(crate) fn leave_room(&mut self, seat: crate::core::Seat) {
         let (own, next) = self.room.leave(seat);
-        self.effects.discard(Garbage::Waker(own));
+        self.effects.discard(own.map(Garbage::Waker));
         self.effects.wake(next);
     }
 
-    fn offer_room(&mut self) {
+    pub(super) fn offer_room(&mut self) {
         let waker = self.room.wake_first();
         self.effects.wake(waker);
     }
 
-    fn remove_sink(&mut self, id: WatchId) {
+    pub(super) fn remove_sink(&mut self, id: WatchId) {
         if let Some(sink) = self.sinks.remove(&id.as_u64()) {
-            self.effects.discard(Garbage::Sink(sink));
+            self.effects.discard(Some(Garbage::Sink(sink)));
         }
     }
 
-    fn settle<T: Send + 'static>(
+    pub(super) fn settle<T: Send + 'static>(
         &mut self,
         slot: &(impl Hold<T> + ?Sized),
         result: Result<T, Error>,
@@ -314,7 +256,7 @@ impl Inner {
         self.offer_room();
     }
 
-    fn complete(&mut self, entry: Entry, result: Result<Reply, RequestError>) {
+    pub(super) fn complete(&mut self, entry: Entry, result: Result<Reply, RequestError>) {
         let watch = match entry.watch {
             Some(Watching { id, on_no_node }) if lives(&result, on_no_node) => {
                 Some(self.ticket(What::Watch(id)))
@@ -392,7 +334,8 @@ impl Inner {
             self.effects.call(call.counted(&self.gauge));
         }
         for listener in gone {
-            self.effects.discard(Garbage::Value(Box::new(listener)));
+            self.effects
+                .discard(Some(Garbage::Value(Box::new(listener))));
         }
         for stream in &self.streams {
             let Some(stream) = stream.upgrade() else {
@@ -405,6 +348,8 @@ impl Inner {
                 items.push_back(change.clone());
             });
             self.effects.wake(waker);
+            // It may be the last one to hold it.
+            self.effects.discard(Some(Garbage::Value(Box::new(stream))));
         }
     }
 
@@ -417,137 +362,6 @@ impl Inner {
                 Ok(())
             };
             self.settle(&*slot, result);
-        }
-    }
-
-    // How it ends. -----------------------------------------------------------------------------
-
-    /// Ends the session by `how`, within `limit`. `slot` resolves when it is done.
-    pub(crate) fn close(
-        &mut self,
-        slot: Option<Arc<Slot<()>>>,
-        how: impl FnOnce(&mut Session, Instant, Duration),
-        (now, limit): (Instant, Duration),
-    ) {
-        if self.wound_up {
-            if let Some(slot) = slot {
-                let result = self.close_result();
-                self.settle(&*slot, result);
-            }
-            return;
-        }
-        self.closing.extend(slot);
-        how(&mut self.session, now, limit);
-        self.loop_has_work();
-        // They will be refused, one after the other.
-        self.offer_room();
-    }
-
-    fn close_result(&self) -> Result<(), Error> {
-        match self.outcome {
-            Some(CloseOutcome::Unconfirmed) => Err(Error::CloseUnconfirmed),
-            None if self.abandoned => Err(Error::CloseUnconfirmed),
-            // Also where the servers had ended the session before.
-            _ => Ok(()),
-        }
-    }
-
-    fn closed(&mut self, outcome: CloseOutcome) {
-        self.outcome = Some(outcome);
-        self.wind_up();
-    }
-
-    /// Has the session ended for good?
-    fn is_over(&self) -> bool {
-        matches!(
-            self.lost,
-            Some(
-                StateReason::AuthFailed(_)
-                    | StateReason::RetriesExhausted
-                    | StateReason::Closed
-                    | StateReason::Detached
-            )
-        )
-    }
-
-    pub(crate) fn abandon(&mut self, now: Instant) {
-        if !self.wound_up {
-            self.session.close(now, Duration::ZERO);
-            self.session.handle_timeout(now);
-            self.drain();
-        }
-        self.abandoned = true;
-        if !self.wound_up {
-            self.wind_up();
-        }
-        self.dismiss_driver();
-    }
-
-    /// Tells everybody who still waits that it is over.
-    fn wind_up(&mut self) {
-        self.wound_up = true;
-        for entry in self.pending.take_all() {
-            self.complete(entry, Err(RequestError::Closed { sent: true }));
-        }
-        let why = self.lost.clone().unwrap_or(StateReason::Closed);
-        for (_, sink) in std::mem::take(&mut self.sinks) {
-            match sink {
-                Sink::Once(slot) => self.settle(&*slot, Err(Error::WatchEnded(why.clone()))),
-                Sink::Stream(buffer, _) => {
-                    let waker = buffer.put(|items| items.push_back(Notice::End(why.clone())));
-                    self.effects.wake(waker);
-                    let ended = buffer.end();
-                    self.effects.wake(ended);
-                }
-            }
-        }
-        let timers = std::mem::take(&mut self.timers).into_values();
-        for slot in timers.chain(std::mem::take(&mut self.until_closed)) {
-            self.settle(&*slot, Err(Error::Closed { sent: false }));
-        }
-        for slot in std::mem::take(&mut self.until_connected) {
-            let error = self.why_not_connected();
-            self.settle(&*slot, Err(error));
-        }
-        for slot in std::mem::take(&mut self.closing) {
-            let result = self.close_result();
-            self.settle(&*slot, result);
-        }
-        for stream in std::mem::take(&mut self.streams) {
-            let waker = stream.upgrade().and_then(|stream| stream.end());
-            self.effects.wake(waker);
-        }
-        self.offer_room();
-    }
-
-    fn why_not_connected(&self) -> Error {
-        let last = || {
-            self.session
-                .last_error()
-                .map(|(server, why)| (server.clone(), why.clone()))
-        };
-        match &self.lost {
-            Some(StateReason::AuthFailed(_)) => Error::AuthFailed { sent: false },
-            Some(StateReason::RetriesExhausted) => Error::RetriesExhausted { last: last() },
-            _ => Error::Closed { sent: false },
-        }
-    }
-
-    // Proof of life. ---------------------------------------------------------------------------
-
-    pub(crate) fn hold_sync(&mut self, now: Instant) {
-        self.sync_holders += 1;
-        if self.sync_holders == 1 {
-            self.session.set_keep_alive(now, KeepAlive::Sync);
-            self.loop_has_work();
-        }
-    }
-
-    pub(crate) fn release_sync(&mut self, now: Instant) {
-        self.sync_holders -= 1;
-        if self.sync_holders == 0 {
-            self.session.set_keep_alive(now, KeepAlive::Ping);
-            self.loop_has_work();
         }
     }
 

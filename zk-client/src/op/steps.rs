@@ -152,7 +152,8 @@ impl<T: CreateReply> Kind for Again<'_, T> {
     type Output = T;
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

@@ -69,7 +69,7 @@ impl Session {
                     (_, Xid::PING | Xid::WATCH) => {}
                     (Stage::Auth { .. }, Xid::AUTH) => self.credential_reply(header),
                     (Stage::Sasl { .. }, _) => self.sasl_reply(header, reader),
-                    (Stage::ClosingOld, _) => self.old_session_closed(),
+                    (Stage::ClosingOld, _) => self.old_session_reply(header.err),
                     (_, got) => self.wrong_xid(got, Xid::AUTH),
                 }
             }
@@ -88,6 +88,8 @@ impl Session {
         match header.xid {
             Xid::WATCH => self.watch_event(header, reader),
             Xid::PING => {
+                self.live
+                    .answered(self.now, Xid::PING, false, self.timeout());
                 if let Some(sent) = self.ping_sent.take() {
                     self.counters.round_trip = Some(self.now - sent);
                 }
@@ -133,38 +135,42 @@ impl Session {
         }
         let is_close = at.is_some_and(|at| self.in_flight[at].kind == Kind::Close);
         if header.err == ErrorCode::SESSION_EXPIRED && !is_close {
-            return self.told_expired();
+            return self.answered_expired();
         }
         let Some(slot) = at.and_then(|at| self.in_flight.remove(at)) else {
             return;
         };
-        self.live.answered(header.xid, from_leader(&slot, &header));
+        let by_leader = from_leader(&slot, &header);
+        self.live
+            .answered(self.now, header.xid, by_leader, self.timeout());
         if header.zxid.is_positive() {
             self.last_zxid = self.last_zxid.max(header.zxid);
         }
         match slot.kind {
             Kind::User | Kind::Forgotten => self.answer_user(slot, header, body),
-            Kind::KeepAlive => self.keep_alive_queued = false,
+            Kind::KeepAlive => self.sync_in_flight = false,
             Kind::Unwatch => {
                 if header.err == ErrorCode::UNIMPLEMENTED {
                     self.cannot_unwatch = true;
                 }
             }
             Kind::Rewatch { last } => self.rewatched(header, last),
-            Kind::Close => self.finish_closing(CloseOutcome::Confirmed),
+            Kind::Close => self.close_reply(header.err),
             Kind::Auth | Kind::ForgottenAuth | Kind::Ping => {}
         }
         self.settle_credentials();
     }
 
     /// A server answers a request by saying that the session is gone.
-    fn told_expired(&mut self) {
+    fn answered_expired(&mut self) {
+        let fresh = self.is_fresh_link();
         self.abandon_link();
         if self.closing.is_some() {
             return self.finish_closing(CloseOutcome::Confirmed);
         }
         self.lose_session(StateReason::Expired);
-        self.attempt();
+        // A server that says so again and again must not be asked without a pause.
+        if fresh { self.pause() } else { self.attempt() }
     }
 
     #[inline]
@@ -266,13 +272,7 @@ impl Session {
             return self.drop_link(LinkError::WatchesRefused(header.err), true);
         }
         if last {
-            if let Some(from) = self.gap_from.take() {
-                let Self {
-                    watches, events, ..
-                } = self;
-                let to = header.zxid.max(from);
-                watches.gap(from, to, &mut |event| events.push_back(event));
-            }
+            self.end_gap(header.zxid);
         }
     }
 }

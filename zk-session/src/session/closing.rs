@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use zk_proto::{Request, SessionId};
+use zk_proto::{ErrorCode, Request, SessionId};
 
 use super::{Ended, Session, later};
 use crate::link::Stage;
 use crate::queue::Kind;
-use crate::{CloseOutcome, RequestError, State, StateReason};
+use crate::{CloseOutcome, LinkError, RequestError, State, StateReason};
 
 /// A close or detach under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closing {
     pub(super) deadline: Instant,
-    detach: bool,
+    pub(super) detach: bool,
     /// closeSession is queued, or sent.
     pub(super) asked: bool,
 }
@@ -73,15 +73,19 @@ impl Session {
         if self.identity.is_none() && self.stale.is_none() && !unknown {
             return self.finish_closing(CloseOutcome::Confirmed);
         }
+        let waiting = self.in_flight.iter().any(|slot| slot.is_awaited());
+        let idle = self.unsent.is_empty() && !waiting;
         if !self.link.as_ref().is_some_and(crate::link::Link::is_active) {
+            if closing.detach && idle && self.state != State::Lost {
+                self.finish_closing(CloseOutcome::Detached);
+            }
             return;
         }
         if !self.unsent.is_empty() || self.restore.is_some() {
             return;
         }
         if closing.detach {
-            let waiting = self.in_flight.iter().any(|slot| slot.is_awaited());
-            if !waiting && self.control.is_empty() {
+            if idle && self.control.is_empty() {
                 self.finish_closing(CloseOutcome::Detached);
             }
             return;
@@ -96,10 +100,13 @@ impl Session {
     /// The close is over.
     pub(super) fn finish_closing(&mut self, outcome: CloseOutcome) {
         let detach = self.closing.is_some_and(|closing| closing.detach);
-        let (reason, outcome) = if detach || outcome == CloseOutcome::Detached {
-            (StateReason::Detached, CloseOutcome::Detached)
-        } else {
+        let (reason, outcome) = if !detach {
             (StateReason::Closed, outcome)
+        } else if outcome == CloseOutcome::Detached {
+            (StateReason::Detached, outcome)
+        } else {
+            // It does not live on.
+            (StateReason::Expired, CloseOutcome::Unconfirmed)
         };
         let abort = outcome == CloseOutcome::Unconfirmed;
         self.end(
@@ -119,6 +126,20 @@ impl Session {
         } else {
             CloseOutcome::Unconfirmed
         };
-        self.finish_closing(outcome);
+        let detach = self.closing.is_some_and(|closing| closing.detach);
+        self.finish_closing(if detach {
+            CloseOutcome::Detached
+        } else {
+            outcome
+        });
+    }
+
+    /// The server answers closeSession.
+    pub(super) fn close_reply(&mut self, code: ErrorCode) {
+        if code.is_ok() || code == ErrorCode::SESSION_EXPIRED {
+            self.finish_closing(CloseOutcome::Confirmed);
+        } else {
+            self.drop_link(LinkError::Refused(code), true);
+        }
     }
 }

@@ -86,7 +86,8 @@ impl Session {
             link.purpose = Purpose::Attach;
             link.resumed = same && offered != SessionId::NONE;
             self.adopt(response, offered, read_only);
-            self.live.attached(sent, self.now, !read_only);
+            let timeout = self.timeout();
+            self.live.attached(sent, self.now, !read_only, timeout);
         }
         self.authenticate();
     }
@@ -103,11 +104,19 @@ impl Session {
         }
         self.abandon_link();
         if self.closing.is_some() {
-            // Just what was wanted.
             return self.finish_closing(CloseOutcome::Confirmed);
         }
         self.lose_session(StateReason::Expired);
         self.attempt();
+    }
+
+    /// A server answers closeSession for the session that was given up.
+    pub(super) fn old_session_reply(&mut self, code: ErrorCode) {
+        if code.is_ok() || code == ErrorCode::SESSION_EXPIRED {
+            self.old_session_closed();
+        } else {
+            self.drop_link(LinkError::Refused(code), true);
+        }
     }
 
     /// The session that was given up is closed: now for a new one.
@@ -138,26 +147,21 @@ impl Session {
     fn adopt(&mut self, response: ConnectResponse, offered: SessionId, read_only: bool) {
         let same = offered == response.session_id;
         let timeout = Duration::from_millis(u64::try_from(response.timeout).unwrap_or(1));
-        if offered != SessionId::NONE && !same {
+        if !same && (offered != SessionId::NONE || self.state != State::Lost) {
             self.lose_session(StateReason::Substituted);
         }
         self.stale = None;
         let seen_writable =
             !read_only || (same && self.identity.as_ref().is_some_and(|i| i.seen_writable));
-        let known = self.identity.as_ref().filter(|_| same && read_only);
-        let agreed = known.map_or(timeout, |i| i.agreed);
         if !same {
             self.counters.sessions += 1;
             self.live.reset();
-            if self.state == State::Lost {
-                self.last_zxid = Zxid::ZERO;
-            }
+            self.last_zxid = Zxid::ZERO;
         }
         self.identity = Some(Identity {
             id: response.session_id,
             password: response.password,
             timeout,
-            agreed,
             seen_writable,
         });
     }
@@ -338,12 +342,14 @@ impl Session {
         self.failing_since = None;
         self.set_state(State::Connected { read_only }, reason);
         if self.watches.len() > 0 {
-            self.restore = Some(Restore::new(self.last_zxid));
+            self.restore = Some(Restore::new(self.gap_from.unwrap_or(self.last_zxid)));
         } else {
             self.gap_from = None;
         }
         if read_only {
             self.start_probing();
+        } else {
+            self.forget_probing();
         }
         self.advance_closing();
     }

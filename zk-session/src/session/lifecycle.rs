@@ -16,8 +16,11 @@ use crate::{
 /// failed server do not all knock at the next one in the same instant.
 const SPREAD: Duration = Duration::from_millis(100);
 
-/// A session that was given up is let go after so many servers have refused to close it.
+/// A session that was given up is let go after so many servers took it up and did not close it.
 const MAX_REFUSALS: u32 = 3;
+
+/// And after so many session timeouts, where a read-only server could serve its successor.
+const MAX_WAIT: u32 = 2;
 
 impl Session {
     /// Begins an attempt at the next server, if none is under way.
@@ -80,13 +83,7 @@ impl Session {
         }
         self.servers.start_round();
         let elapsed = self.now - self.failing_since.unwrap_or(self.now);
-        // A long pause must not cost a session that could still be saved.
-        let alive = self.identity.is_some() && self.state != State::Lost;
-        let cap = if alive {
-            self.timeout() / 4
-        } else {
-            Duration::MAX
-        };
+        let cap = self.longest_pause();
         match self.backoff.after_failure(&mut self.rng, elapsed, cap) {
             Some(pause) => self.retry_at = Some(later(self.now, pause)),
             None => {
@@ -128,33 +125,39 @@ impl Session {
             | Stage::Sasl { .. }
             | Stage::Auth { .. }
             | Stage::ClosingOld => {
-                if !matches!(link.stage, Stage::Connecting) {
-                    self.count_refusal();
-                }
+                let attached = !matches!(link.stage, Stage::Connecting | Stage::Greeting { .. });
+                self.count_refusal(attached);
                 self.events.push_back(Event::ConnectFailed {
                     server: link.server,
                     error,
                 });
+                self.advance_closing();
                 self.retry();
             }
         }
     }
 
-    /// A reachable server would not take the old session: at some point it is let go.
-    fn count_refusal(&mut self) {
-        if let Some(stale) = &mut self.stale {
-            stale.refusals += 1;
-            if stale.refusals >= MAX_REFUSALS {
-                warn!(session = %stale.identity.id, "cannot close the old session, leaving it to its timeout");
-                self.stale = None;
-            }
+    /// An attempt to close the session that was given up has failed. A server that declines it
+    /// would decline its successor too, but one that takes it up and does not close it must not
+    /// hold things up for ever.
+    fn count_refusal(&mut self, attached: bool) {
+        let Some(stale) = &mut self.stale else { return };
+        stale.refusals += u32::from(attached);
+        let waited = self.now - stale.since >= stale.identity.timeout * MAX_WAIT;
+        if stale.refusals < MAX_REFUSALS && !(self.config.read_only && waited) {
+            return;
+        }
+        warn!(session = %stale.identity.id, "cannot close the old session, leaving it to its timeout");
+        self.stale = None;
+        if self.closing.is_some() {
+            self.finish_closing(CloseOutcome::Unconfirmed);
         }
     }
 
     fn suspend(&mut self, since: Instant, error: LinkError) {
         self.counters.losses += 1;
-        let lasted = self.now - since >= self.timeout() / 3;
-        if lasted {
+        let fresh = self.now - since < self.timeout() / 3;
+        if !fresh {
             self.backoff.reset();
         }
         let moved = matches!(
@@ -173,17 +176,47 @@ impl Session {
             closing.asked = false;
         }
         self.failing_since = Some(self.now);
+        self.advance_closing();
+        if self.ended.is_some() {
+            return;
+        }
         if moved {
             self.attempt();
+        } else if fresh {
+            self.pause();
         } else {
-            let pause = if lasted {
-                SPREAD.min(self.timeout() / 20).mul_f64(self.rng.unit())
-            } else {
-                // Connections that never last are not made in a storm.
-                let cap = self.timeout() / 4;
-                self.backoff.pause(&mut self.rng, cap)
-            };
-            self.retry_at = Some(later(self.now, pause));
+            let spread = SPREAD.min(self.timeout() / 20);
+            self.retry_at = Some(self.now + spread.mul_f64(self.rng.unit()));
+        }
+    }
+
+    /// Has the connection been usable for a short while only? Then the next is not made at once:
+    /// a server that takes sessions up just to drop them must not be asked again and again.
+    pub(super) fn is_fresh_link(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| match link.stage {
+            Stage::Active { since } => self.now - since < self.timeout() / 3,
+            Stage::Connecting
+            | Stage::Greeting { .. }
+            | Stage::Sasl { .. }
+            | Stage::Auth { .. }
+            | Stage::ClosingOld => true,
+        })
+    }
+
+    /// Waits before the next attempt, longer each time.
+    pub(super) fn pause(&mut self) {
+        let longest = self.longest_pause();
+        let pause = self.backoff.pause(&mut self.rng, longest);
+        self.retry_at = Some(later(self.now, pause));
+    }
+
+    /// A long pause must not cost a session that could still be saved.
+    fn longest_pause(&self) -> Duration {
+        let alive = self.identity.is_some() && self.state != State::Lost;
+        if alive {
+            self.timeout() / 4
+        } else {
+            Duration::MAX
         }
     }
 
@@ -191,8 +224,10 @@ impl Session {
     pub(super) fn lose_session(&mut self, reason: StateReason) {
         let identity = self.identity.take();
         if reason == StateReason::GivenUp {
+            let since = self.now;
             self.stale = identity.map(|identity| Stale {
                 identity,
+                since,
                 refusals: 0,
             });
         }
@@ -266,9 +301,7 @@ impl Session {
             watches, events, ..
         } = self;
         watches.end(&reason, &mut |event| events.push_back(event));
-        if reason != StateReason::Detached {
-            self.identity = None;
-        }
+        self.identity = None;
         // Whoever sleeps is woken: there is no later.
         while let Some(id) = self.timers.pop_user() {
             self.events.push_back(Event::Timer { id });
@@ -280,6 +313,7 @@ impl Session {
     pub(super) fn clear_control(&mut self) {
         self.control.take_all();
         self.keep_alive_queued = false;
+        self.sync_in_flight = false;
         self.ping_sent = None;
         self.restore = None;
         self.unreconciled.clear();

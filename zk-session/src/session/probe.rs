@@ -43,9 +43,26 @@ impl Probing {
 }
 
 impl Session {
+    /// The pauses go on growing until a server that takes writes was reached.
     pub(super) fn start_probing(&mut self) {
+        self.probe.delay = self.probe.delay.max(FIRST);
+        self.schedule_probe();
+    }
+
+    /// There are other servers now, perhaps.
+    pub(super) fn resume_probing(&mut self) {
+        let read_only = self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.is_active() && link.read_only);
+        if read_only && self.probe.next.is_none() && self.probe.probe.is_none() {
+            self.schedule_probe();
+        }
+    }
+
+    /// A server that takes writes was reached.
+    pub(super) fn forget_probing(&mut self) {
         self.probe.delay = FIRST;
-        self.probe.next = Some(self.now + FIRST);
     }
 
     pub(super) fn stop_probing(&mut self) {

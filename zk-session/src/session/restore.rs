@@ -1,6 +1,6 @@
 //! Keeping the server's registrations in line with the watchers.
 
-use zk_proto::{Request, SetWatches, WatcherType};
+use zk_proto::{Request, WatcherType, Zxid};
 
 use super::Session;
 use crate::queue::Kind;
@@ -13,7 +13,6 @@ impl Session {
             return;
         };
         let since = restore.since;
-        let any = self.watches.len() > 0;
         match self.watches.next_chunk(&mut restore) {
             Some((lists, more)) => {
                 let request = Request::SetWatches(lists.into_request(since));
@@ -21,23 +20,26 @@ impl Session {
                     .push_internal(Kind::Rewatch { last: !more }, &request);
                 self.restore = more.then_some(restore);
             }
-            // What was left has been dropped meanwhile.
-            None if !any => self.gap_from = None,
-            // Those that are back already wait for the end of the restore.
-            None if self.gap_from.is_some() => {
-                let lists = SetWatches {
-                    relative_zxid: since,
-                    ..SetWatches::default()
-                };
-                self.control
-                    .push_internal(Kind::Rewatch { last: true }, &Request::SetWatches(lists));
+            // What was left has gone meanwhile: no reply will end the gap.
+            None => {
+                self.restore = None;
+                self.end_gap(self.last_zxid);
             }
-            None => {}
         }
         if self.restore.is_none() {
             for entry in std::mem::take(&mut self.unreconciled) {
                 self.reconcile(entry);
             }
+        }
+    }
+
+    /// The watches are back: those that lasted may have missed something.
+    pub(super) fn end_gap(&mut self, to: Zxid) {
+        if let Some(from) = self.gap_from.take() {
+            let Self {
+                watches, events, ..
+            } = self;
+            watches.gap(from, to.max(from), &mut |event| events.push_back(event));
         }
     }
 

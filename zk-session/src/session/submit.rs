@@ -23,6 +23,7 @@ impl Session {
         | OpCode::CHECK
         | OpCode::CLOSE_SESSION
         | OpCode::SASL
+        | OpCode::REMOVE_WATCHES
         | OpCode::SET_WATCHES
         | OpCode::SET_WATCHES2 = opcode
         {
@@ -121,7 +122,6 @@ impl Session {
             self.release(&copy);
             if let Some(watch) = copy.watch {
                 self.watches.failed(watch.id, watch.entry, 0);
-                // It may have been what others' registration was kept for.
                 self.reconcile(watch.entry);
             }
             if copy.is_auth() {

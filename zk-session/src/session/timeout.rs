@@ -7,7 +7,7 @@ use zk_proto::Request;
 use super::Session;
 use crate::link::Stage;
 use crate::queue::Kind;
-use crate::{Event, KeepAlive, LinkError, StateReason, TimeoutReason};
+use crate::{CloseOutcome, Event, KeepAlive, LinkError, StateReason, TimeoutReason};
 
 impl Session {
     /// A moment has come. Early, late and spurious calls do no harm.
@@ -108,29 +108,38 @@ impl Session {
         if self.events.len() >= self.config.max_events {
             return None;
         }
-        let heard = self.live.last_heard.unwrap_or(since).max(since);
+        // Nor is the server to blame for what the driver has not read.
+        let heard = self
+            .live
+            .last_heard
+            .max(self.reading_since)
+            .unwrap_or(since)
+            .max(since);
         Some(heard + self.timeout() * 2 / 3)
     }
 
     /// When something must be sent, for the server to keep the session and to show itself alive.
     fn keep_alive_at(&self) -> Option<Instant> {
-        let link = self.link.as_ref().filter(|link| link.is_active())?;
+        self.link.as_ref().filter(|link| link.is_active())?;
         if self.keep_alive_queued || self.closing.as_ref().is_some_and(|c| c.asked) {
             return None;
         }
-        let sent = self.live.last_sent?;
-        let ping = sent + self.timeout() / 3;
-        if self.keep_alive == KeepAlive::Sync && !link.read_only {
-            let proof = self.live.last_proof.unwrap_or(sent);
-            return Some(ping.min(proof + self.timeout() / 4));
+        let ping = self.live.last_sent? + self.timeout() / 3;
+        Some(self.sync_at().map_or(ping, |sync| sync.min(ping)))
+    }
+
+    /// When a `sync` is due, where that is asked for.
+    fn sync_at(&self) -> Option<Instant> {
+        let read_only = self.link.as_ref().is_none_or(|link| link.read_only);
+        if self.keep_alive != KeepAlive::Sync || read_only || self.sync_in_flight {
+            return None;
         }
-        Some(ping)
+        Some(self.live.last_proof? + self.timeout() / 4)
     }
 
     fn keep_alive_now(&mut self) {
-        let read_only = self.link.as_ref().is_some_and(|link| link.read_only);
         self.keep_alive_queued = true;
-        if self.keep_alive == KeepAlive::Sync && !read_only {
+        if self.is_due(self.sync_at()) {
             self.control
                 .push_internal(Kind::KeepAlive, &Request::Sync { path: "/".into() });
         } else {
@@ -139,6 +148,10 @@ impl Session {
     }
 
     fn give_up(&mut self) {
+        if self.closing.as_ref().is_some_and(|closing| closing.detach) {
+            // It was to live on, which nobody can promise any more.
+            return self.finish_closing(CloseOutcome::Unconfirmed);
+        }
         self.lose_session(StateReason::GivenUp);
         if let Some(link) = &mut self.link {
             // It may still bring the session back: then only to be closed.

@@ -63,14 +63,21 @@ impl Session {
             return;
         }
         let mut touched = false;
-        while out.len() < limit {
-            let before = out.len();
-            let Some(slot) = self.next_frame(out) else {
+        loop {
+            while out.len() < limit {
+                let before = out.len();
+                let Some(slot) = self.next_frame(out) else {
+                    break;
+                };
+                touched = self.sent(slot, before, out, touched);
+            }
+            // The last step may have been the last request before closeSession.
+            self.advance_closing();
+            let more = self.link.is_some() && !self.control.is_empty();
+            if !more || out.len() >= limit {
                 break;
-            };
-            touched = self.sent(slot, before, out, touched);
+            }
         }
-        self.advance_closing();
     }
 
     /// The next frame, in the order of importance.
@@ -106,7 +113,7 @@ impl Session {
         // Credentials are dealt with before the session is looked up: they do not touch it.
         let touches = slot.kind != Kind::Auth;
         if touches && !touched && !read_only {
-            self.live.sent(self.now, timeout);
+            self.live.sent(self.now, slot.xid, timeout);
         }
         if read_only {
             self.live.last_sent = Some(self.now);
@@ -135,6 +142,10 @@ impl Session {
             | Kind::Unwatch
             | Kind::Rewatch { .. }
             | Kind::Close => {
+                if slot.kind == Kind::KeepAlive {
+                    self.keep_alive_queued = false;
+                    self.sync_in_flight = true;
+                }
                 slot.id = self.last_sent;
                 self.in_flight.push_back(slot);
             }

@@ -14,10 +14,9 @@ use zk_proto::{SetWatches, Zxid};
 use super::{CHILD, DATA, Entry, PERSISTENT, RECURSIVE, Watches};
 use crate::queue::WatchKind;
 
-/// How much one setWatches may hold, so that its frame stays below 128 KiB, which any server takes
-/// (`ClientCnxn.primeConnection` of the Java client goes beyond by one path). Only the watches of
-/// one single path are never torn apart.
-const CHUNK: usize = (128 << 10) - 64;
+/// How much one setWatches may hold: below the frame limit of any server (128 KiB of paths, as
+/// `ClientCnxn.primeConnection` of the Java client).
+const CHUNK: usize = 128 << 10;
 
 /// How far the restore after a reconnect has come.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +115,7 @@ impl Watches {
         let (mut phase, mut at) = (from_phase, from);
         // First what is armed thereby, then, with the table borrowed, the lists.
         let mut size = 0;
-        while phase != Phase::Done && size < CHUNK {
+        while phase != Phase::Done {
             if at == self.entries.len() {
                 at = 0;
                 phase = match phase {
@@ -132,15 +131,14 @@ impl Watches {
                 continue;
             }
             if let Some(entry) = &mut self.entries[at] {
-                let mut probe = Lists::default();
-                probe.add_phase(entry, phase);
-                if size > 0 && size + probe.size > CHUNK {
+                let cost = entry.cost(phase);
+                if size > 0 && size + cost > CHUNK {
                     break;
                 }
-                size += probe.size;
-                if !probe.is_empty() {
+                if cost > 0 {
                     entry.armed = entry.armed_after(phase);
                 }
+                size += cost;
             }
             at += 1;
         }
@@ -169,11 +167,8 @@ impl Watches {
 
     fn has_more(&self, phase: Phase, at: usize) -> bool {
         let rest = |phase, from| {
-            self.entries[from..].iter().flatten().any(|entry| {
-                let mut probe = Lists::default();
-                probe.add_phase(entry, phase);
-                !probe.is_empty()
-            })
+            let mut left = self.entries[from..].iter().flatten();
+            left.any(|entry| entry.cost(phase) > 0)
         };
         match phase {
             Phase::OneShots => {
@@ -202,6 +197,22 @@ impl<'a> Lists<'a> {
 }
 
 impl Entry {
+    /// How much room it takes in the lists.
+    fn cost(&self, phase: Phase) -> usize {
+        let recursive = self.needs_recursive();
+        let lists = match phase {
+            Phase::OneShots => {
+                usize::from(self.needs(&[WatchKind::Data]))
+                    + usize::from(self.needs(&[WatchKind::Exist]))
+                    + usize::from(!recursive && self.needs_child())
+            }
+            Phase::Lasting => usize::from(recursive || self.needs_persistent()),
+            Phase::Children => usize::from(recursive && self.needs_child()),
+            Phase::Done => 0,
+        };
+        lists * (self.path.len() + 4)
+    }
+
     fn armed_after(&self, phase: Phase) -> u8 {
         match phase {
             Phase::OneShots => {

@@ -361,19 +361,24 @@ fn a_lonely_read_only_server_is_not_searched_around() {
 }
 
 #[test]
-fn watches_of_a_read_only_session_move_to_the_writable_server() {
+fn a_session_of_a_read_only_server_ends_on_the_way_to_a_writable_one() {
     let mut rig = read_only();
     let (id, watcher) = rig.watching(&get_watched("/a"));
     rig.answer_all();
     rig.ok(id);
     rig.cut();
     rig.suspended();
+    let waiting = rig.submit(&get("/a"));
     rig.establish();
+    assert_eq!(rig.lost(), StateReason::Substituted);
+    let error = rig.failed(waiting);
+    assert_eq!(
+        error,
+        zk_session::RequestError::SessionExpired { sent: false }
+    );
+    assert_eq!(rig.watch_ended(watcher), StateReason::Substituted);
     assert_eq!(rig.connected(), StateReason::Established);
-    let asked = rig.asked_set_watches(|w| assert_eq!(w.data, ["/a"]));
-    rig.fire(crate::rig::expect::DELETED, "/a");
-    rig.fired(watcher, crate::rig::expect::DELETED, "/a");
-    rig.answer(&asked);
+    rig.nothing_asked();
 }
 
 #[test]

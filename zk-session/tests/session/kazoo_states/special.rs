@@ -111,7 +111,10 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         at: ("read-only", 2),
         kazoo: "from read-only to read-write: SUSPENDED, LOST (expired), CONNECTED with a new id",
-        here: Instead("an id that only a read-only server gave is never offered: no expiry"),
+        here: Instead(
+            "the same states, but an id that only a read-only server gave is never offered: what \
+             comes is another session, not an expiry",
+        ),
         check: || {
             let mut rig = read_only();
             rig.cut();
@@ -120,6 +123,7 @@ pub(super) const ROWS: &[Row] = &[
             rig.up(conn);
             assert_eq!(rig.greeting(conn).session_id, SessionId::NONE);
             rig.grant(conn, SessionId(0x2000), 6000, false);
+            assert_eq!(rig.lost(), StateReason::Substituted);
             assert_eq!(rig.connected(), StateReason::Established);
             rig
         },
@@ -157,7 +161,7 @@ pub(super) const ROWS: &[Row] = &[
                 asked.push((rig.peer(conn).server.clone(), rig.since_start()));
                 rig.push(conn, b"ro");
             }
-            let expected = [("b", 100), ("c", 200), ("b", 400), ("c", 800)];
+            let expected = [("b", 100), ("c", 300), ("b", 700), ("c", 1500)];
             let expected = expected.map(|(host, at)| (server(host), ms(at)));
             assert_eq!(asked, expected);
             rig.nothing_happened();
@@ -178,6 +182,7 @@ pub(super) const ROWS: &[Row] = &[
             assert_eq!(error, LinkError::FoundWritable);
             let conn = rig.establish();
             assert_eq!(rig.peer(conn).server, server("c"));
+            rig.lost();
             rig.connected();
             rig
         },

@@ -1,0 +1,186 @@
+//! When the session's queue is full.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use zk_proto::{ErrorCode, Reply};
+
+use super::{Rig, count_wakes, poll_once};
+use crate::{Client, Error, WhenFull};
+
+/// Room for one request.
+fn tight() -> Rig {
+    Rig::with(Client::builder("h1").max_queued(1, 1 << 20)).connect()
+}
+
+#[test]
+fn send_is_refused_where_await_waits() {
+    let mut rig = tight();
+    let client = rig.client.clone();
+    let first = client.exists("/1").send();
+    assert!(matches!(
+        client.exists("/2").send().wait(),
+        Err(Error::Full { requests: 1, .. })
+    ));
+    let mut second = client.exists("/2");
+    let (waker, count) = count_wakes();
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut second).poll(&mut cx).is_pending());
+    assert_eq!(client.stats().waiting_for_room, 1);
+    let asked = rig.asked_one();
+    assert_eq!(asked.path(), "/1");
+    assert_eq!(count.get(), 0);
+    rig.reply(&asked, Err(ErrorCode::NO_NODE));
+    assert_eq!((first.wait(), count.get()), (Ok(None), 1));
+    assert!(rig.asked().is_empty(), "it is sent when it is polled");
+    assert!(Pin::new(&mut second).poll(&mut cx).is_pending());
+    let asked = rig.asked_one();
+    rig.reply(&asked, Err(ErrorCode::NO_NODE));
+    assert_eq!(poll_once(&mut second), Poll::Ready(Ok(None)));
+    assert_eq!(client.stats().waiting_for_room, 0);
+}
+
+#[test]
+fn those_who_wait_are_served_in_their_order() {
+    let mut rig = tight();
+    let client = rig.client.clone();
+    client.exists("/1").send().detach();
+    let mut second = client.exists("/2");
+    let mut third = client.exists("/3");
+    let mut fourth = client.exists("/4");
+    let (waker, count) = count_wakes();
+    let mut cx = Context::from_waker(&waker);
+    assert!(poll_once(&mut second).is_pending());
+    assert!(Pin::new(&mut third).poll(&mut cx).is_pending());
+    assert!(poll_once(&mut fourth).is_pending());
+    let asked = rig.asked_one();
+    rig.reply(&asked, Err(ErrorCode::NO_NODE));
+    // There is room, but not for those behind, nor for newcomers.
+    assert!(poll_once(&mut third).is_pending());
+    assert!(matches!(
+        client.exists("/5").send().wait(),
+        Err(Error::Full { .. })
+    ));
+    assert!(rig.asked().is_empty());
+    // The first gives up: the next is told.
+    assert!(Pin::new(&mut third).poll(&mut cx).is_pending());
+    drop(second);
+    assert_eq!(count.get(), 1);
+    assert!(Pin::new(&mut third).poll(&mut cx).is_pending());
+    assert_eq!(rig.asked_one().path(), "/3");
+    drop(third);
+    drop(fourth);
+    assert_eq!(client.stats().waiting_for_room, 0);
+}
+
+#[test]
+fn cancelling_an_unsent_request_makes_room() {
+    let mut rig = tight();
+    let client = rig.client.clone();
+    let first = client.exists("/1").send();
+    let mut second = client.exists("/2");
+    let (waker, count) = count_wakes();
+    assert!(
+        Pin::new(&mut second)
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(first);
+    assert_eq!(count.get(), 1);
+    assert!(poll_once(&mut second).is_pending());
+    assert_eq!(rig.asked_one().path(), "/2");
+}
+
+#[test]
+fn time_spent_waiting_for_room_counts() {
+    let mut rig = tight();
+    let client = rig.client.clone();
+    client.exists("/1").send().detach();
+    let mut second = client.exists("/2").timeout(Duration::from_secs(1));
+    assert!(poll_once(&mut second).is_pending());
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(
+        poll_once(&mut second),
+        Poll::Ready(Err(Error::Timeout { sent: false }))
+    );
+    assert_eq!(client.stats().waiting_for_room, 0);
+}
+
+#[test]
+fn closing_refuses_those_who_wait_one_after_the_other() {
+    let mut rig = tight();
+    let client = rig.client.clone();
+    client.exists("/1").send().detach();
+    let (mut second, mut third) = (client.exists("/2"), client.exists("/3"));
+    let (waker, count) = count_wakes();
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut second).poll(&mut cx).is_pending());
+    assert!(Pin::new(&mut third).poll(&mut cx).is_pending());
+    let closing = client.close().send();
+    assert_eq!(count.get(), 1);
+    let closed = Err(Error::Closed { sent: false });
+    assert_eq!(
+        Pin::new(&mut second).poll(&mut cx),
+        Poll::Ready(closed.clone())
+    );
+    assert_eq!(count.get(), 2);
+    assert_eq!(Pin::new(&mut third).poll(&mut cx), Poll::Ready(closed));
+    drop(closing);
+    rig.pump();
+}
+
+#[test]
+fn urgent_deletes_go_past_the_bounds_and_the_queue() {
+    let mut rig = tight();
+    let client = rig.client.clone();
+    client.exists("/1").send().detach();
+    let mut second = client.exists("/2");
+    assert!(poll_once(&mut second).is_pending());
+    client.delete("/lock").urgent().send().detach();
+    let paths: Vec<_> = rig.asked().iter().map(super::rig::Asked::path).collect();
+    assert_eq!(paths, ["/1", "/lock"]);
+}
+
+#[test]
+fn a_client_can_refuse_always() {
+    let rig = Rig::with(
+        Client::builder("h1")
+            .max_queued(1, 1 << 20)
+            .when_full(WhenFull::Refuse),
+    );
+    rig.client.exists("/1").send().detach();
+    let mut second = rig.client.exists("/2");
+    assert!(matches!(
+        poll_once(&mut second),
+        Poll::Ready(Err(Error::Full { .. }))
+    ));
+    assert!(matches!(
+        rig.client.exists("/2").wait(),
+        Err(Error::Full { .. })
+    ));
+}
+
+#[test]
+fn a_blocked_thread_waits_for_room_too() {
+    let mut rig = tight();
+    let client = rig.client.clone();
+    client.exists("/1").send().detach();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| client.exists("/2").wait());
+        while client.stats().waiting_for_room == 0 {
+            std::thread::yield_now();
+        }
+        let asked = rig.asked_one();
+        rig.reply(&asked, Err(ErrorCode::NO_NODE));
+        let asked = loop {
+            if let Some(asked) = rig.asked().pop() {
+                break asked;
+            }
+            std::thread::yield_now();
+        };
+        rig.reply(&asked, Ok(Reply::Stat(Rig::stat(2))));
+        assert_eq!(waiter.join().unwrap(), Ok(Some(Rig::stat(2))));
+    });
+}

@@ -1,0 +1,162 @@
+use std::cell::Cell;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use zk_client::{Client, Error, State};
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A client of a server that has heard its greeting, and never says anything.
+fn client(handler: &ThreadsHandler) -> (Client, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hosts = listener.local_addr().unwrap().to_string();
+    let client = Client::builder(hosts)
+        .start(Arc::new(handler.clone()))
+        .unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.read_exact(&mut [0; 49]).unwrap();
+    (client, stream)
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < SOON, "{what}");
+        thread::yield_now();
+    }
+}
+
+/// Until the loop sleeps.
+fn until_idle(handler: &ThreadsHandler) {
+    until("the loop sleeps", || {
+        lock(&handler.shared.io_loop)
+            .as_ref()
+            .is_some_and(|inbox| inbox.is_asleep())
+    });
+}
+
+thread_local! {
+    static PROCESS_ID: Cell<u32> = const { Cell::new(1) };
+}
+
+/// A handler for which this thread is in process 1 until it says otherwise; its own threads stay
+/// there.
+fn forking_handler() -> ThreadsHandler {
+    let mut builder = ThreadsHandler::builder();
+    builder.process_id = || PROCESS_ID.get();
+    builder.build()
+}
+
+#[test]
+fn nobody_hangs_in_a_forked_child() {
+    let handler = forking_handler();
+    let (client, _server) = client(&handler);
+    let before = client.get("/before").send();
+    until_idle(&handler);
+
+    PROCESS_ID.set(2);
+    let after = client.get("/after").send();
+    // Without waiting: the parent's loop has no part in it.
+    for mut result in [before, after] {
+        assert!(matches!(result.try_take(), Some(Err(Error::Closed { .. }))));
+    }
+    assert_eq!(client.state(), State::Lost);
+    let another = Client::builder("127.0.0.1:1").start(Arc::new(handler));
+    assert_eq!(another.unwrap_err(), Error::Start(StartError::ShutDown));
+}
+
+#[test]
+fn callbacks_are_not_queued_in_a_forked_child() {
+    let handler = forking_handler();
+    let (client, _server) = client(&handler);
+    until_idle(&handler);
+    let (send, received) = mpsc::channel();
+    client
+        .get("/before")
+        .send()
+        .on_complete(move |_| send.send(()).unwrap());
+    until_idle(&handler);
+    let threads = handler.threads();
+
+    PROCESS_ID.set(2);
+    drop(client.get("/after").send());
+    assert_eq!(
+        received.recv_timeout(SOON),
+        Err(mpsc::RecvTimeoutError::Disconnected)
+    );
+    assert_eq!(handler.threads(), threads);
+}
+
+#[test]
+fn a_handler_that_was_not_used_before_a_fork_can_be_used_after_it() {
+    let handler = forking_handler();
+    PROCESS_ID.set(2);
+    let (client, _server) = client(&handler);
+    client
+        .close()
+        .timeout(Duration::from_millis(10))
+        .wait()
+        .ok();
+}
+
+#[test]
+fn nobody_hangs_when_the_loop_dies() {
+    let handler = ThreadsHandler::new();
+    let (client, _server) = client(&handler);
+    let (other, _other_server) = self::client(&handler);
+    let results = [client.get("/a").send(), other.get("/a").send()];
+    let connected = client.until_connected();
+    let inbox = lock(&handler.shared.io_loop).clone().unwrap();
+    inbox.post(Letter::Panic).unwrap();
+    for result in results {
+        assert!(matches!(
+            result.wait_timeout(SOON),
+            Err(Error::Closed { .. })
+        ));
+    }
+    connected.wait_timeout(SOON).unwrap_err();
+    assert!(matches!(
+        client.get("/b").wait(),
+        Err(Error::Closed { sent: false })
+    ));
+    until("no thread is left", || handler.threads() == 0);
+
+    // The handler itself goes on, with another loop.
+    let (client, _server) = self::client(&handler);
+    assert_eq!(handler.threads(), 1);
+    client
+        .close()
+        .timeout(Duration::from_millis(10))
+        .wait()
+        .ok();
+    until("no thread is left", || handler.threads() == 0);
+}
+
+#[test]
+fn a_handler_says_what_it_is() {
+    let handler = ThreadsHandler::new();
+    assert_eq!(handler.name(), "threads");
+    assert_eq!(handler.identity(), clock::identity());
+    assert!(handler.may_block());
+    assert!(handler.now() <= handler.now());
+    assert_ne!(handler.entropy(), handler.entropy());
+    assert!(format!("{handler:?}").contains("threads: 0"));
+}
+
+#[test]
+fn limits_of_zero_count_as_one() {
+    let handler = ThreadsHandler::builder()
+        .parallel_callbacks(0)
+        .max_callback_threads(0)
+        .max_look_ups(0)
+        .max_words(0)
+        .patience(Duration::ZERO)
+        .linger(Duration::ZERO)
+        .build();
+    let (send, received) = mpsc::channel();
+    handler.spawn(Task::new(async move { send.send(()).unwrap() }));
+    received.recv_timeout(SOON).unwrap();
+}
