@@ -324,12 +324,12 @@ fn cases() -> impl Strategy<Value = (usize, Vec<Op>)> {
 
 #[test]
 fn watches_on_a_server_where_the_last_registration_wins() {
-    crate::check(500, cases(), |(chunk, ops)| run(true, chunk, &ops));
+    crate::check(400, cases(), |(chunk, ops)| run(true, chunk, &ops));
 }
 
 #[test]
 fn watches_on_a_server_where_modes_coexist() {
-    crate::check(500, cases(), |(chunk, ops)| run(false, chunk, &ops));
+    crate::check(400, cases(), |(chunk, ops)| run(false, chunk, &ops));
 }
 
 const fn watch(kind: usize, path: usize) -> Op {
