@@ -37,7 +37,7 @@ const HELP: &str = "
 No ZooKeeper server could be reached at HOSTS. What to do:
   * start one: on Debian, `apt-get install zookeeper` and
     `/usr/share/zookeeper/bin/zkServer.sh start`; or any Apache ZooKeeper
-    3.5 or newer with `bin/zkServer.sh start`
+    3.6 or newer with `bin/zkServer.sh start`
   * or name one that runs: cargo run --example quickstart -- --hosts HOST:PORT";
 
 fn tour(options: &Options) -> Result<(), Error> {
@@ -49,7 +49,7 @@ fn tour(options: &Options) -> Result<(), Error> {
 
     step("hear of state changes");
     client.add_listener(|change| {
-        say(format!("[listener] {:?} -> {:?}: {:?}", change.from, change.to, change.reason));
+        say(format!("[listener] {}, because {:?}", describe(change.to), change.reason));
         Listen::Keep
     });
 
@@ -70,6 +70,18 @@ fn tour(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
+fn describe(state: State) -> String {
+    match state {
+        State::Connected { read_only: false } => "connected".to_owned(),
+        State::Connected { read_only: true } => "connected, for reading only".to_owned(),
+        State::Suspended { until } => {
+            let left = until.saturating_duration_since(Instant::now());
+            format!("suspended; the session lives for {left:.1?} more at least")
+        }
+        State::Lost => "lost".to_owned(),
+    }
+}
+
 fn basics(client: &Client) -> Result<(), Error> {
     step("ensure_path, create");
     client.ensure_path(&format!("{ROOT}/favorite")).wait()?;
@@ -81,7 +93,7 @@ fn basics(client: &Client) -> Result<(), Error> {
     say(format!("exists: {}", client.exists(&node).wait()?.is_some()));
     let (data, stat) = client.get(&node).wait()?;
     say(format!("{:?}, version {}", String::from_utf8_lossy(&data), stat.version));
-    say(format!("created by {} at zxid {}", client.identity(), stat.czxid));
+    say(format!("created at zxid {}, {} bytes", stat.czxid, stat.data_length));
 
     step("get_children");
     for n in 0..3 {

@@ -48,7 +48,7 @@ pub(crate) fn credentials_are_presented_again(env: &Env) {
     readable();
     lose_connection(&client);
     readable();
-    expire_session(env, &client);
+    expire_session(&client);
     readable();
     client.restart().wait().unwrap();
     readable();

@@ -104,3 +104,28 @@ pub(crate) fn ephemerals_of_the_session_are_listed(env: &Env) {
     let owner = client.exists("/q").wait().unwrap().unwrap().ephemeral_owner;
     assert_ne!(owner, SessionId::NONE);
 }
+
+pub(crate) fn trees_are_walked(env: &Env) {
+    let client = env.client();
+    for path in ["/t/a/x", "/t/a/y", "/t/b", "/t/b/z/deep"] {
+        client.ensure_path(path).wait().unwrap();
+    }
+    let walked: Vec<_> = client
+        .walk("/t")
+        .iter()
+        .map(|node| node.unwrap().path)
+        .collect();
+    assert_eq!(walked[0], "/t");
+    let place = |path: &str| walked.iter().position(|other| other == path).unwrap();
+    for (parent, child) in [
+        ("/t", "/t/a"),
+        ("/t/a", "/t/a/y"),
+        ("/t/b/z", "/t/b/z/deep"),
+    ] {
+        assert!(place(parent) < place(child), "{walked:?}");
+    }
+    assert_eq!(walked.len(), 7);
+    assert_eq!(client.walk("/none").iter().count(), 0);
+    let mut dropped = client.walk("/t");
+    assert!(dropped.next_wait().is_some());
+}

@@ -98,6 +98,55 @@ pub(crate) fn delete_deletes_leaves_only(env: &Env) {
     assert_eq!(client.exists("/b").wait().unwrap(), None);
 }
 
+pub(crate) fn whole_trees_are_deleted(env: &Env) {
+    let client = env.client();
+    for n in 0..300 {
+        client
+            .create(&format!("/t/a/n{n}/leaf"), b"")
+            .make_path()
+            .send()
+            .detach();
+    }
+    client
+        .create("/t/b/c/d/e/f", b"")
+        .make_path()
+        .wait()
+        .unwrap();
+    client
+        .create("/t/ephemeral", b"")
+        .ephemeral()
+        .wait()
+        .unwrap();
+    wait_until("the tree", || {
+        client.get_all_children_number("/t").wait().unwrap() == 607
+    });
+    client.delete("/t").recursive().wait().unwrap();
+    assert_eq!(client.exists("/t").wait().unwrap(), None);
+    // What is gone already is fine.
+    client.delete("/t").recursive().wait().unwrap();
+    client.delete("/t/a/b").recursive().wait().unwrap();
+
+    client.create("/v/a", b"").make_path().wait().unwrap();
+    let stale = client.delete("/v").version(7).recursive().wait();
+    assert_eq!(stale, Err(Error::BadVersion));
+    client.delete("/v").version(0).recursive().wait().unwrap();
+    assert!(client.get_children("/").wait().unwrap().is_empty());
+}
+
+pub(crate) fn a_tree_is_deleted_while_others_add_to_it(env: &Env) {
+    let (client, other) = (env.client(), env.client());
+    client.ensure_path("/t/a").wait().unwrap();
+    let adding: Vec<_> = (0..100)
+        .map(|n| other.create(&format!("/t/a/n{n}"), b"").send())
+        .collect();
+    client.delete("/t").recursive().wait().unwrap();
+    for added in adding {
+        let result = added.wait();
+        assert!(matches!(result, Ok(_) | Err(Error::NoNode)), "{result:?}");
+    }
+    assert_eq!(client.exists("/t").wait().unwrap(), None);
+}
+
 pub(crate) fn exists_tells_what_there_is(env: &Env) {
     let client = env.client();
     assert_eq!(client.exists("/a").wait().unwrap(), None);
@@ -211,7 +260,8 @@ pub(crate) fn quotas_are_told_apart(env: &Env) {
         (error.outcome(), error),
         (Some(Outcome::NotApplied), Error::QuotaExceeded)
     );
-    crate::support::remove(env.other(), &format!("/zookeeper/quota{}", env.root()));
+    let quotas = format!("/zookeeper/quota{}", env.root());
+    env.other().delete(&quotas).recursive().wait().unwrap();
     wait_until("the quota to be gone", || {
         client.create("/limited/two", b"").wait().is_ok()
     });

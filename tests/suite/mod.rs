@@ -6,12 +6,15 @@ pub(crate) mod auth;
 pub(crate) mod children;
 pub(crate) mod chroot;
 pub(crate) mod close;
+pub(crate) mod commands;
 pub(crate) mod create;
 pub(crate) mod data;
 pub(crate) mod errors;
 pub(crate) mod limits;
 pub(crate) mod order;
+pub(crate) mod retry;
 pub(crate) mod session;
+pub(crate) mod transactions;
 pub(crate) mod watches;
 
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
@@ -48,6 +51,7 @@ macro_rules! mount {
                 names_are_listed
                 ten_thousand_children_are_listed
                 the_stat_comes_along_if_wanted
+                trees_are_walked
             }
             chroot {
                 each_view_sees_events_its_own_way
@@ -74,6 +78,14 @@ macro_rules! mount {
                 watches_and_streams_end_with_the_client
                 what_is_sent_outlives_the_last_clone
             }
+            commands {
+                long_answers_are_whole
+                silence_is_given_up
+                the_connected_server_is_asked
+                the_version_is_known
+                words_are_answered
+                words_without_an_answer_are_told
+            }
             create {
                 a_node_exists_once
                 a_node_is_there_with_its_data
@@ -91,6 +103,7 @@ macro_rules! mount {
                 the_stat_of_the_reply_is_that_of_the_node
             }
             data {
+                a_tree_is_deleted_while_others_add_to_it
                 all_kinds_of_data_are_taken
                 delete_deletes_leaves_only
                 exists_tells_what_there_is
@@ -102,6 +115,7 @@ macro_rules! mount {
                 several_reads_are_one_request
                 sync_gives_the_path
                 versions_guard_against_others
+                whole_trees_are_deleted
             }
             errors {
                 a_large_write_may_break_off
@@ -146,6 +160,22 @@ macro_rules! mount {
                 the_state_changes_before_the_failures_it_causes
                 waiting_where_results_come_from_is_refused
             }
+            retry {
+                a_delete_that_was_carried_out_is_done
+                a_new_session_is_used_only_by_what_does_not_depend_on_the_old
+                a_plain_node_may_be_anybodys
+                a_protected_create_that_is_given_up_leaves_nothing
+                an_ephemeral_node_of_its_own_is_found
+                answers_of_servers_end_it_at_once
+                any_code_can_be_called_again
+                it_ends_well_when_the_server_comes_back
+                protected_nodes_are_made_just_once
+                the_client_has_a_policy_of_its_own
+                transactions_are_known_by_a_protected_create
+                tries_are_counted
+                what_can_be_repeated_is
+                writes_with_a_version_are_left_to_the_caller
+            }
             session {
                 a_bogus_session_is_replaced
                 a_listener_may_use_the_client
@@ -184,6 +214,20 @@ macro_rules! mount {
                 what_is_asked_before_the_first_connection_waits
                 what_is_asked_while_suspended_waits
                 what_waits_fails_unsent_if_the_session_has_expired
+            }
+            transactions {
+                a_lost_reply_leaves_the_outcome_unknown
+                an_empty_transaction_is_a_barrier
+                each_write_has_its_result
+                every_kind_of_failure_is_told
+                later_writes_see_earlier_ones
+                mistakes_are_told_before_anything_is_sent
+                nothing_is_done_if_one_fails
+                root_paths_are_put_on_and_taken_off
+                sequences_and_ephemerals_can_be_mixed
+                stats_come_along_where_the_server_tells_them
+                the_default_list_is_used
+                watches_see_the_writes_in_order
             }
             watches {
                 a_dropped_call_leaves_no_watch

@@ -75,7 +75,7 @@ pub(crate) fn an_expiry_is_lost_then_connected(env: &Env) {
     });
     let before = session_of(&client);
     client.create("/mine", b"").ephemeral().wait().unwrap();
-    expire_session(env, &client);
+    expire_session(&client);
     let (state, reason) = heard.next();
     // The server ends the connection first, then refuses the session.
     assert!(matches!(state, State::Suspended { .. }), "{state:?}");

@@ -659,7 +659,7 @@ pub(crate) fn watches_end_with_the_session(env: &Env) {
         .wait()
         .unwrap();
     let mut stream = client.add_watch("/a").wait().unwrap();
-    expire_session(env, &client);
+    expire_session(&client);
     let ended = Error::WatchEnded(StateReason::Expired);
     assert_eq!(ended.outcome(), None);
     assert_eq!(watch.wait(), Err(ended.clone()));

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use zk::{
-    Builder, Client, Error, EventStream, EventType, Handler, Notice, SessionId, State, StateChange,
-    Stats, WatchedEvent,
+    Builder, Client, Error, EventStream, EventType, Handler, Notice, SessionId, StateChange, Stats,
+    WatchedEvent,
 };
 use zk_testkit::{Cluster, Options, Version, eventually};
 
@@ -254,28 +254,10 @@ impl Drop for Env {
 }
 
 /// Deletes a node and all below it.
-pub(crate) fn remove(client: &Client, path: &str) {
-    let children = match client.get_children(path).wait() {
-        Ok(children) => children,
-        Err(Error::NoNode) => return,
-        // Made unreadable by a test: the super user may do everything.
-        Err(Error::NoAuth) => {
-            client.add_auth("digest", "super:superpw").wait().unwrap();
-            client.get_children(path).wait().unwrap()
-        }
-        Err(error) => panic!("cannot clear {path}: {error}"),
-    };
-    for child in &children {
-        remove(client, &format!("{path}/{child}"));
-    }
-    match client.delete(path).wait() {
-        Ok(()) | Err(Error::NoNode) => {}
-        Err(Error::NoAuth) => {
-            client.add_auth("digest", "super:superpw").wait().unwrap();
-            client.delete(path).wait().unwrap();
-        }
-        Err(error) => panic!("cannot delete {path}: {error}"),
-    }
+fn remove(client: &Client, path: &str) {
+    // Tests make nodes that nobody else may touch.
+    client.add_auth("digest", "super:superpw").wait().unwrap();
+    client.delete(path).recursive().wait().unwrap();
 }
 
 /// Waits until a client holds nothing: what was dropped may still be under way.
@@ -316,24 +298,19 @@ pub(crate) fn session_of(client: &Client) -> SessionId {
 /// Drops a client's connection and waits until its session is usable on another.
 #[track_caller]
 pub(crate) fn lose_connection(client: &Client) {
-    let mut changes = client.state_changes();
-    client.reconnect();
-    let lost = next(&mut changes);
-    assert!(matches!(lost.to, State::Suspended { .. }), "{lost:?}");
-    wait_for_connected(&mut changes);
+    zk::testing::lose_connection(client)
+        .timeout(LIMIT)
+        .wait()
+        .unwrap();
 }
 
 /// Ends a client's session on the server, as its timeout would, and waits for the next one.
 #[track_caller]
-pub(crate) fn expire_session(env: &Env, client: &Client) {
-    let mut changes = client.state_changes();
-    kill_session(env, client);
-    loop {
-        if next(&mut changes).to == State::Lost {
-            break;
-        }
-    }
-    wait_for_connected(&mut changes);
+pub(crate) fn expire_session(client: &Client) {
+    zk::testing::expire_session(client)
+        .timeout(LIMIT)
+        .wait()
+        .unwrap();
 }
 
 /// Ends a client's session on the server. The client finds out by itself.
