@@ -307,10 +307,8 @@ impl Watches {
             EventType::NODE_CREATED | EventType::NODE_DATA_CHANGED => {
                 (&[WatchKind::Data, WatchKind::Exist], DATA)
             }
-            EventType::NODE_DELETED => (
-                &[WatchKind::Data, WatchKind::Exist, WatchKind::Child],
-                DATA | CHILD,
-            ),
+            // Who waits for a creation has found the node missing: its end was before that.
+            EventType::NODE_DELETED => (&[WatchKind::Data, WatchKind::Child], DATA | CHILD),
             EventType::NODE_CHILDREN_CHANGED => (&[WatchKind::Child], CHILD),
             _ => return touched,
         };

@@ -93,3 +93,12 @@ fn one_buffer_is_allocated_for_all_payloads_that_arrive_together() {
     }
     assert_eq!(allocations(set, &body(&STAT), 1000, true), 0);
 }
+
+/// A length is only a promise.
+#[test]
+fn a_large_frame_that_is_announced_costs_nothing() {
+    let mut pair = Pair::connected();
+    let announced = [0x03, 0xff, 0xff, 0xff, 0, 0, 0, 1];
+    let used = measure(|| pair.receive(&announced)).bytes_max;
+    assert!(used < 10_000, "{used} bytes");
+}

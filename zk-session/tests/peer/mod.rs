@@ -110,6 +110,11 @@ impl Pair {
         self.session.handle_data(self.now, self.conn, &self.answers);
     }
 
+    #[allow(dead_code, reason = "not all programs with this module look at bytes")]
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        self.session.handle_data(self.now, self.conn, bytes);
+    }
+
     /// The data of a node has changed.
     #[allow(dead_code, reason = "not all programs with this module have watches")]
     pub(crate) fn change(&mut self, path: &str) {

@@ -13,6 +13,7 @@ mod calls;
 mod checks;
 mod cluster;
 mod config;
+mod ops;
 mod registry;
 mod rig;
 mod serve;

@@ -29,6 +29,15 @@ pub(crate) fn server(member: usize) -> ServerAddr {
     ServerAddr::new(&format!("h{member}"), 2181)
 }
 
+/// How a frame is cut on its way to the client, beyond what the test asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cuts {
+    None,
+    Every(usize),
+    /// Anyhow; what can be read into a loan is.
+    Random(u32),
+}
+
 /// A connection, seen from the driver.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Wire {
@@ -47,6 +56,7 @@ pub(crate) struct Rig {
     wires: BTreeMap<ConnId, Wire>,
     pub(crate) old: Vec<ConnId>,
     pub(crate) sasl: Vec<ConnId>,
+    pub(crate) cuts: Cuts,
     /// Bytes are hidden by the security layer of these tests.
     pub(crate) layered: bool,
     /// Sessions that were ended by force, of which no deadline can know.
@@ -72,6 +82,7 @@ impl Rig {
             wires: BTreeMap::new(),
             old: Vec::new(),
             sasl: Vec::new(),
+            cuts: Cuts::None,
             layered: false,
             killed: false,
             transcript: String::new(),
@@ -244,14 +255,46 @@ impl Rig {
             self.drain();
             self.freight = freight;
         }
-        for chunk in bytes.chunks(piece.max(1)) {
-            self.session.handle_data(self.told(), conn, chunk);
-        }
+        self.hand_over(conn, &bytes, piece);
         if self.prompt {
             self.drain();
             self.freight = Freight::Other;
         }
         Some(freight)
+    }
+
+    fn hand_over(&mut self, conn: ConnId, mut bytes: &[u8], piece: usize) {
+        let now = self.told();
+        while !bytes.is_empty() {
+            let size = match &mut self.cuts {
+                Cuts::None => piece.max(1),
+                // Large frames would take too long by single bytes.
+                Cuts::Every(size) => *size.max(&mut (bytes.len() / 300)),
+                Cuts::Random(seed) => {
+                    *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let most = 1 << (*seed >> 28);
+                    1 + (*seed >> 8) as usize % most
+                }
+            };
+            let (chunk, rest) = bytes.split_at(size.min(bytes.len()));
+            let random = matches!(self.cuts, Cuts::Random(_));
+            let loan = if random {
+                self.session.lend(conn)
+            } else {
+                None
+            };
+            let Some(mut loan) = loan else {
+                self.session.handle_data(now, conn, chunk);
+                bytes = rest;
+                continue;
+            };
+            let free = loan.unfilled();
+            let fits = free.len().min(chunk.len());
+            free[..fits].copy_from_slice(&chunk[..fits]);
+            loan.advance(fits);
+            self.session.handle_lent(now, conn, loan);
+            bytes = &bytes[fits..];
+        }
     }
 
     /// Time passes, and what is due is done: after which nothing more is due.
@@ -328,7 +371,7 @@ impl Rig {
             if self.session.is_finished() {
                 break;
             }
-            if !(cooperative && self.turn()) {
+            if !(cooperative && self.turn()) && !self.session.is_finished() {
                 let next = self.session.poll_timeout().expect("something is awaited");
                 self.advance(next.saturating_duration_since(self.now));
             }

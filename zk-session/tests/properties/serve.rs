@@ -227,7 +227,8 @@ impl Cluster {
                 if *watch {
                     peer.registry.add_data(path, STANDARD);
                 }
-                let data = Payload::from(&[7; 40][..]);
+                let length = if path == "/big" { 200_000 } else { 40 };
+                let data = Payload::from(&vec![7; length][..]);
                 Ok(Reply::Data { data, stat })
             }
             Request::GetChildren {
