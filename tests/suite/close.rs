@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zk::{Client, Error, Listen, Outcome, State, StateReason};
+use zk::{Error, Listen, Outcome, State, StateReason};
 
 use crate::support::{
     Env, Heard, LIMIT, assert_nothing_left, kill_session, lose_connection, next, quick, session_of,
@@ -143,7 +143,7 @@ pub(crate) fn closing_right_after_the_start_works(env: &Env) {
 
 pub(crate) fn closing_without_a_server_says_so(env: &Env) {
     let proxy = env.proxy();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let client = env.connect(&env.builder_through(&proxy));
     let id = session_of(&client);
     let mut changes = client.state_changes();
     proxy.refuse(true).unwrap();

@@ -8,7 +8,7 @@ use zk_testkit::{Direction, Proxy};
 use crate::support::{Env, lose_connection, next, session_of};
 
 fn connect(env: &Env, proxy: &Proxy) -> zk::Client {
-    env.connect(&zk::Client::builder(env.hosts_at(proxy.address())))
+    env.connect(&env.builder_through(proxy))
 }
 
 pub(crate) fn a_lost_reply_leaves_the_outcome_unknown(env: &Env) {

@@ -108,7 +108,7 @@ pub(crate) fn callbacks_of_all_kinds_come_in_order_and_one_at_a_time(env: &Env) 
 
 pub(crate) fn the_state_changes_before_the_failures_it_causes(env: &Env) {
     let proxy = env.proxy();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let client = env.connect(&env.builder_through(&proxy));
     let heard = Heard::new();
     let (tell, failed) = (heard.teller(), heard.teller());
     client.add_listener(move |change| {
@@ -201,7 +201,7 @@ impl Wake for Impatient {
 pub(crate) fn waiting_where_results_come_from_is_refused(env: &Env) {
     let client = env.client();
     let proxy = env.proxy();
-    let slow = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let slow = env.connect(&env.builder_through(&proxy));
     // Held up, so that this thread cannot be the one that finds the answer.
     proxy.stall();
     let mut pending: AsyncResult<Option<Stat>> = slow.exists("/").send();

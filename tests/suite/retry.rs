@@ -21,7 +21,7 @@ struct Rig {
 impl Rig {
     fn new(env: &Env) -> Self {
         let proxy = env.proxy();
-        let mut builder = Client::builder(env.hosts_at(proxy.address()));
+        let mut builder = env.builder_through(&proxy);
         let pause = Duration::from_millis(50);
         let client = env.connect(builder.connection_retry(BackoffPolicy::new().max_delay(pause)));
         let policy = BackoffPolicy::new().delay(Duration::from_millis(10));

@@ -148,6 +148,14 @@ impl Env {
         Client::builder(self.hosts())
     }
 
+    /// The same, through a proxy, with so long a session timeout that nothing goes over the wire
+    /// but what the test sends.
+    pub(crate) fn builder_through(&self, proxy: &Proxy) -> Builder {
+        let mut builder = Client::builder(self.hosts_at(proxy.address()));
+        builder.session_timeout(Duration::from_secs(40));
+        builder
+    }
+
     /// A connected client with this test's root path.
     pub(crate) fn client(&self) -> Client {
         self.connect(&self.builder())
