@@ -53,6 +53,7 @@ struct Settings {
     request_timeout: Option<Duration>,
     close_timeout: Option<Duration>,
     when_full: WhenFull,
+    track_ensemble: bool,
 }
 
 impl Builder {
@@ -166,6 +167,15 @@ impl Builder {
         self
     }
 
+    /// Follows the ensemble's configuration: members that it names are tried after the servers
+    /// given, which stay the first choice. Addresses that are of no use here are left out:
+    /// missing ones, and those of the loopback interface unless all servers given are there.
+    /// Needs 3.5, and servers whose dynamic configuration names client addresses. Default no.
+    pub fn track_ensemble(&mut self) -> &mut Self {
+        self.options.track_ensemble = true;
+        self
+    }
+
     /// What becomes of a call beyond [`max_queued`](Self::max_queued). Default:
     /// [`WhenFull::Wait`].
     pub fn when_full(&mut self, when_full: WhenFull) -> &mut Self {
@@ -275,6 +285,10 @@ impl Options {
             [] => Acl::open_unsafe().into(),
             acl => Arc::from(acl),
         }
+    }
+
+    pub(crate) fn tracks_ensemble(&self) -> bool {
+        self.settings.track_ensemble
     }
 
     pub(crate) fn command_retry(&self) -> &BackoffPolicy {

@@ -8,10 +8,12 @@ use zk_proto::{Acl, Chroot, ServerAddr};
 use zk_session::{Config, Session};
 
 use crate::builder::Options;
+use crate::ensemble;
 use crate::{Builder, Core, Error, Handler, WhenFull};
 
 mod calls;
 mod life;
+mod procedures;
 mod state;
 
 pub use state::SyncKeepAlive;
@@ -114,6 +116,7 @@ impl Client {
             core.abandon(handler.now());
             return Err(error.into());
         }
+        client.track_ensemble();
         Ok(client)
     }
 
@@ -210,10 +213,29 @@ impl Client {
         let config = options.renewed_config(credentials.all())?;
         core.renew(config, servers.as_deref());
         let handler = core.handler();
-        handler.drive(Arc::clone(core)).map_err(|error| {
+        if let Err(error) = handler.drive(Arc::clone(core)) {
             core.abandon(handler.now());
-            error.into()
-        })
+            return Err(error.into());
+        }
+        self.track_ensemble();
+        Ok(())
+    }
+
+    fn track_ensemble(&self) {
+        if self.shared.options.tracks_ensemble() {
+            self.spawn(ensemble::follow(self.downgrade()));
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        self.shared.options.config()
+    }
+
+    /// The servers that the application has named last.
+    pub(crate) fn configured_servers(&self) -> Vec<ServerAddr> {
+        let changed = self.shared.servers.lock();
+        let changed = changed.unwrap_or_else(PoisonError::into_inner).clone();
+        changed.unwrap_or_else(|| self.config().servers().to_vec())
     }
 }
 

@@ -5,7 +5,7 @@ use zk_proto::{
 };
 use zk_session::{ConfigError, LinkError, Outcome, Refused, RequestError, StateReason};
 
-use crate::StartError;
+use crate::{Doubt, StartError, TransactionError};
 
 /// Why an operation has no result.
 ///
@@ -198,6 +198,50 @@ pub enum Error {
     /// A four-letter word was not answered.
     #[error("the four-letter word was not answered: {0}")]
     Command(#[source] LinkError),
+    /// A four-letter word is switched off on the server.
+    #[error(
+        "the server does not answer {0}: name it in the server's 4lw.commands.whitelist (system property zookeeper.4lw.commands.whitelist)"
+    )]
+    NotWhitelisted(String),
+    /// Not a word of four letters.
+    #[error("{0:?} is not a word of four ASCII letters")]
+    NotAWord(String),
+    /// The server does not say which version it is.
+    #[error("the server's answer does not say its version: {0:?}")]
+    NoVersion(String),
+    /// One operation of a transaction failed, and so nothing of it was done.
+    #[error(transparent)]
+    Transaction(Box<TransactionError>),
+    /// An operation of another client than the transaction's, or one that takes several requests.
+    #[error("this operation cannot be part of the transaction: {0}")]
+    NotInTransaction(&'static str),
+    /// It may have been carried out or not, and cannot be repeated without knowing.
+    #[error("cannot tell whether it was carried out ({last}): {why}")]
+    Unknown {
+        /// What keeps it from being repeated.
+        why: Doubt,
+        /// What the answer was lost to.
+        #[source]
+        last: Box<Self>,
+    },
+    /// Carried out, as is known by now, but its result was lost with the connection.
+    #[error("it was carried out, but its result was lost with the connection: read it again")]
+    ResultLost,
+    /// It was tried as often, or as long, as its policy allows.
+    #[error("failed {attempts} times, the last time because {last}")]
+    RetryFailed {
+        /// The attempts that were made.
+        attempts: u32,
+        /// What became of all attempts together.
+        outcome: Outcome,
+        /// Why the last one failed.
+        #[source]
+        last: Box<Self>,
+    },
+    /// What [`Client::retry_with`](crate::Client::retry_with) calls asks to be called again (kazoo:
+    /// `ForceRetryError`).
+    #[error("another attempt was asked for")]
+    TryAgain,
     /// What a guard stood for is no longer held.
     #[error("no longer held")]
     NotHeld,
@@ -239,6 +283,7 @@ macro_rules! codes {
                     $(Self::$variant => Some(ErrorCode::$code),)*
                     Self::AuthFailed { .. } => Some(ErrorCode::AUTH_FAILED),
                     Self::Server(code) => Some(*code),
+                    Self::Transaction(error) => error.cause().code(),
                     _ => None,
                 }
             }
@@ -281,18 +326,23 @@ impl Error {
             } else {
                 Outcome::NotApplied
             }),
-            Self::ReplyTooLarge { .. } | Self::Undecodable(_) | Self::UnexpectedReply => {
-                Some(Outcome::Applied)
-            }
+            Self::ReplyTooLarge { .. }
+            | Self::Undecodable(_)
+            | Self::UnexpectedReply
+            | Self::ResultLost => Some(Outcome::Applied),
+            Self::RetryFailed { outcome, .. } => Some(*outcome),
             // Given before sending, or after: in both cases the answer is not known here.
-            Self::WouldDeadlock | Self::Forked => Some(Outcome::Unknown),
+            Self::WouldDeadlock | Self::Forked | Self::Unknown { .. } => Some(Outcome::Unknown),
             Self::WatchEnded(_)
             | Self::Taken
             | Self::Start(_)
             | Self::ConnectTimeout { .. }
             | Self::RetriesExhausted { .. }
             | Self::CloseUnconfirmed
-            | Self::Command(_) => None,
+            | Self::Command(_)
+            | Self::NotWhitelisted(_)
+            | Self::NoVersion(_)
+            | Self::TryAgain => None,
             // An error reply.
             Self::NoNode
             | Self::NodeExists
@@ -311,6 +361,7 @@ impl Error {
             | Self::QuotaExceeded
             | Self::Throttled
             | Self::EphemeralOnLocalSession
+            | Self::Transaction(_)
             | Self::Server(_) => Some(Outcome::NotApplied),
             // Refused on this side.
             Self::Full { .. }
@@ -322,6 +373,8 @@ impl Error {
             | Self::Mode(_)
             | Self::Config(_)
             | Self::ChrootChanged
+            | Self::NotAWord(_)
+            | Self::NotInTransaction(_)
             | Self::NotHeld => Some(Outcome::NotApplied),
         }
     }
@@ -335,6 +388,7 @@ impl Error {
                 | Self::Throttled
                 | Self::NotReadOnly
                 | Self::Full { .. }
+                | Self::TryAgain
                 | Self::Server(ErrorCode::CONNECTION_LOSS)
         )
     }

@@ -35,10 +35,12 @@ mod buffer;
 mod builder;
 mod client;
 mod core;
+mod ensemble;
 mod error;
 mod handler;
 pub mod op;
 mod stats;
+pub mod testing;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
@@ -51,7 +53,10 @@ pub use builder::{Builder, Connect, WhenFull};
 pub use client::{Client, SyncKeepAlive, WeakClient};
 pub use core::{Listen, ListenerId, StateChange};
 pub use error::Error;
-pub use op::Op;
+pub use op::{
+    Doubt, Fate, Op, Resolved, ServerVersion, Transaction, TransactionError, TransactionResult,
+    Walk, Walked, WriteKind,
+};
 pub use stats::Stats;
 pub use watcher::{EventStream, StateStream, Watch, WatchStream};
 

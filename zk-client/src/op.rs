@@ -1,7 +1,7 @@
 //! [`Op`]: a call that can be refined and is not sent yet.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -16,16 +16,27 @@ use crate::core::{Complete, Core, Done, Seat, Submission};
 use crate::{AsyncResult, Client, Error, WhenFull};
 
 mod admin;
+mod command;
+mod protected;
 mod read;
-mod steps;
+mod retry;
+pub(crate) mod steps;
+mod transaction;
+mod tree;
 mod watch;
 mod write;
 
 pub use admin::{AddAuth, Close, Reconfig, Restart, WhoAmI};
+pub use command::{Command, GetServerVersion, ServerVersion};
 pub use read::{
     CountAll, Exists, GetAcls, GetChildren, GetChildrenStat, GetConfig, GetData, GetEphemerals,
     MultiRead, Read, ReadKind, Watchable, Watched,
 };
+pub use retry::{Doubt, Resolved, Retry, RetryWith, Retryable};
+pub use transaction::{
+    Commit, Fate, InTransaction, Transaction, TransactionError, TransactionResult, WriteKind,
+};
+pub use tree::{DeleteTree, Walk, Walked};
 pub use watch::{AddWatch, CheckWatches};
 pub use write::{Create, CreateReply, Delete, EnsurePath, SetAcls, SetData, Sync};
 
@@ -78,6 +89,19 @@ pub(crate) mod sealed {
         /// Sends the call, or begins its first step. After [`Error::Full`] it is called again.
         fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<Self::Reply>, Error>;
     }
+}
+
+/// A call that is made again and again stays where it is.
+impl<K: sealed::Start> sealed::Start for &mut K {
+    type Reply = K::Reply;
+
+    fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<Self::Reply>, Error> {
+        (**self).start(launch)
+    }
+}
+
+impl<K: Kind> Kind for &mut K {
+    type Output = K::Output;
 }
 
 /// A call under way.
@@ -199,6 +223,23 @@ impl<'a, K: Kind> Op<'a, K> {
     fn refine(mut self, f: impl FnOnce(&mut K)) -> Self {
         f(&mut self.kind);
         self
+    }
+
+    /// Whose call it is, what it is, and how long it may take.
+    pub(crate) fn into_parts(self) -> (&'a Client, K, Option<Duration>) {
+        let limit = match self.limit {
+            Limit::After(limit) => limit,
+            Limit::At(_) => None,
+        };
+        (self.client, self.kind, limit)
+    }
+
+    /// Sends it, waiting for room if need be.
+    pub(crate) async fn launched(mut self) -> AsyncResult<K::Output> {
+        match poll_fn(|cx| self.poll_begin(cx)).await {
+            Ok(()) => self.send(),
+            Err(error) => AsyncResult::ready(Err(error)),
+        }
     }
 
     fn begin(&mut self) -> Result<Started<K::Output>, Error> {

@@ -16,7 +16,7 @@ use crate::task::RunningTask;
 use crate::threads::{BlockingPool, Threads, lock};
 use crate::{clock, word};
 
-/// Drives clients on plain threads. See the [crate](crate) for which thread runs what.
+/// Drives clients on plain threads. See the [crate] for which thread runs what.
 ///
 /// Cheap to make, and to clone: clones share their threads.
 #[derive(Clone)]

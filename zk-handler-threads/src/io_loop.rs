@@ -33,8 +33,9 @@ mod serve;
 
 use serve::After;
 
-/// Bytes read at once, and so between two locks.
-const READ: usize = 64 << 10;
+/// Bytes read at once at most, and so between two locks. Of a frame that lacks more than this the
+/// rest is read straight into its place.
+const READ: usize = 256 << 10;
 /// How often callbacks are tried again when no thread could be started for them.
 const STARVED: Duration = Duration::from_millis(100);
 

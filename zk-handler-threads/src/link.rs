@@ -10,22 +10,30 @@
 //! All of them are left when the session lets go of the connection. What is then still to be
 //! written goes out first if the session says so: the link is closing.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 
 use mio::event::Event;
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use zk_proto::Lent;
 use zk_session::ConnId;
 
 use crate::output::Output;
 use crate::resolve::{Answer, Wanted};
 
+mod attempt;
+
+use attempt::{begin, check, next_address};
+
 /// A read or write of less than asked for has emptied or filled the socket: epoll tells of every
 /// change after that (epoll(7), question 9). Elsewhere one more call has to find out.
 const SHORT_MEANS_DONE: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// How much is read at once, as long as no more is known to come. A large frame of which this has
+/// arrived is then read straight into its place, and little of it is copied.
+const BITE: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -68,6 +76,8 @@ struct Socket {
     writable: bool,
     output: Option<Output>,
     lent: Option<Lent>,
+    /// How much is read at once.
+    bite: usize,
 }
 
 /// What has happened on a connection.
@@ -195,6 +205,7 @@ impl Link {
             writable: true,
             output,
             lent: None,
+            bite: BITE,
         });
     }
 
@@ -249,6 +260,13 @@ impl Link {
         }
     }
 
+    /// Says how much the frame under way lacks, so that it is not read in small bites.
+    pub(crate) fn expect(&mut self, missing: usize) {
+        if let Stage::Up(socket) = &mut self.stage {
+            socket.bite = missing.max(BITE);
+        }
+    }
+
     /// Ends the connection, for both sides, at once.
     pub(crate) fn shut_down(&self) {
         if let Stage::Up(socket) = &self.stage {
@@ -290,7 +308,11 @@ impl Link {
 impl Socket {
     fn advance(&mut self, buffer: &mut [u8]) -> Option<News> {
         while self.readable {
-            let room = self.lent.as_mut().map_or(&mut *buffer, Lent::unfilled);
+            let bite = self.bite.min(buffer.len());
+            let room = self
+                .lent
+                .as_mut()
+                .map_or(&mut buffer[..bite], Lent::unfilled);
             let size = room.len();
             match (&*self.stream).read(room) {
                 Ok(0) if size > 0 => return Some(News::Lost(ErrorKind::UnexpectedEof)),
@@ -315,71 +337,4 @@ impl Socket {
             .and_then(Output::failed)
             .map(News::Lost)
     }
-}
-
-/// Begins with the address that it is this attempt's turn to begin with.
-fn begin(attempt: u32, addresses: Answer, registry: &Registry, token: Token) -> Stage {
-    match addresses {
-        Ok(addresses) => {
-            let (first, count) = (attempt as usize, addresses.len());
-            next_address(
-                addresses,
-                first,
-                count,
-                ErrorKind::NotFound,
-                registry,
-                token,
-            )
-        }
-        Err(kind) => Stage::Failed(kind),
-    }
-}
-
-/// Tries the addresses that are left, in turn. `why` the one before has failed.
-fn next_address(
-    addresses: Arc<[SocketAddr]>,
-    first: usize,
-    left: usize,
-    mut why: ErrorKind,
-    registry: &Registry,
-    token: Token,
-) -> Stage {
-    for (next, left) in (first..).zip((0..left).rev()) {
-        let address = addresses[next % addresses.len()];
-        let stream = TcpStream::connect(address).and_then(|mut stream| {
-            registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-            Ok(stream)
-        });
-        match stream {
-            Ok(stream) => {
-                let next = next + 1;
-                return Stage::Connecting(Attempt {
-                    stream,
-                    ready: false,
-                    addresses,
-                    next,
-                    left,
-                });
-            }
-            Err(error) => why = error.kind(),
-        }
-    }
-    Stage::Failed(why)
-}
-
-/// Is it connected? `Ok(false)`: not yet.
-fn check(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
-    }
-    let peer = match stream.peer_addr() {
-        Ok(peer) => peer,
-        Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    // Where nothing listens, a port of this machine can be connected to itself.
-    if stream.local_addr().is_ok_and(|local| local == peer) {
-        return Err(ErrorKind::ConnectionRefused.into());
-    }
-    Ok(true)
 }

@@ -9,19 +9,19 @@ use crate::{RequestId, WatchId};
 /// One request, ready to be submitted: its body and what the session must know besides. It only
 /// borrows; [`Session::submit`](crate::Session::submit) encodes it at once.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
-    pub(crate) body: &'a Request<'a>,
+pub struct Call<'a, 'r> {
+    pub(crate) body: &'a Request<'r>,
     pub(crate) chroot: &'a Chroot,
     pub(crate) deadline: Option<Instant>,
     pub(crate) urgent: bool,
 }
 
-impl<'a> Call<'a> {
+impl<'a, 'r> Call<'a, 'r> {
     /// A call of `body`, whose paths are below `chroot`.
     ///
     /// A body that sets a watch makes a local watcher, whose events have paths below `chroot` too.
     #[inline]
-    pub fn new(body: &'a Request<'a>, chroot: &'a Chroot) -> Self {
+    pub fn new(body: &'a Request<'r>, chroot: &'a Chroot) -> Self {
         Self {
             body,
             chroot,

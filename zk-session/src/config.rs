@@ -59,6 +59,18 @@ impl Config {
         ConfigBuilder::new(servers)
     }
 
+    /// Starts with these options.
+    pub fn to_builder(&self) -> ConfigBuilder {
+        ConfigBuilder {
+            config: self.clone(),
+        }
+    }
+
+    /// Is there a security layer under the protocol?
+    pub fn is_layered(&self) -> bool {
+        self.layer.is_some()
+    }
+
     /// The servers, in the given order.
     pub fn servers(&self) -> &[ServerAddr] {
         &self.servers
@@ -149,6 +161,12 @@ impl ConfigBuilder {
                 mechanism: None,
             },
         }
+    }
+
+    /// Replaces the servers.
+    pub fn servers(&mut self, servers: Vec<ServerAddr>) -> &mut Self {
+        self.config.servers = servers;
+        self
     }
 
     /// The session timeout to ask for. Servers put it between their `minSessionTimeout` and

@@ -83,7 +83,7 @@ pub enum Event {
         error: LinkError,
     },
     /// [`Session::close`](crate::Session::close) or [`detach`](crate::Session::detach) has ended.
-    /// The last event of a session that was closed.
+    /// The last event of a session that was closed, but for timers that are set after it.
     Closed {
         /// How.
         outcome: CloseOutcome,

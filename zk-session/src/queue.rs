@@ -30,8 +30,10 @@ pub(crate) enum Kind {
     Ping,
     /// The session: a watch is removed from the server.
     Unwatch,
-    /// The session: watches are put (back) on the server. `last` ends a restore after a reconnect.
+    /// The session: watches are put back on the server. `last` ends a restore after a reconnect.
     Rewatch { last: bool },
+    /// The session: watches of one path are put on the server.
+    Rearm,
     /// The session: closeSession.
     Close,
 }

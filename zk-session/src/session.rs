@@ -69,6 +69,8 @@ pub struct Session {
     timers: Timers,
     watches: Watches,
     restore: Option<Restore>,
+    /// Places in the table of watches, for each setWatches on the live connection.
+    rearming: VecDeque<(u32, u64)>,
     /// Paths whose registrations are to be looked at after the restore.
     unreconciled: Vec<u32>,
     /// A gap for persistent watchers that is open since the connection was lost.
@@ -179,6 +181,7 @@ impl Session {
             timers: Timers::default(),
             watches: Watches::default(),
             restore: None,
+            rearming: VecDeque::new(),
             unreconciled: Vec::new(),
             gap_from: None,
             live: Liveness::default(),
@@ -312,9 +315,14 @@ impl Session {
             .map_or(0, zk_proto::FrameDecoder::missing)
     }
 
-    /// Fires [`Event::Timer`] at `at`, or as soon as the driver notices.
+    /// Fires [`Event::Timer`] at `at`, or as soon as the driver notices. After the end of the
+    /// session there is nothing to wait for, and it fires at once.
     pub fn set_timer(&mut self, at: Instant) -> TimerId {
-        self.timers.set_user(at)
+        let id = self.timers.set_user(at);
+        if self.ended.is_some() {
+            self.wake_sleepers();
+        }
+        id
     }
 
     /// Takes a timer back. One that has fired already is left alone.
@@ -343,19 +351,23 @@ impl Session {
             .as_ref()
             .filter(|l| l.is_active())
             .map(|l| l.server.clone());
-        let moves = self
+        if self
             .servers
-            .update(servers, current.as_ref(), &mut self.rng);
-        // An attempt at a server that is not listed any more must not succeed.
-        let attempt = self.link.as_ref().filter(|l| !l.is_active());
-        let unlisted = attempt.is_some_and(|l| !self.servers.list().any(|s| *s == l.server));
-        if moves || unlisted {
+            .update(servers, current.as_ref(), &mut self.rng)
+            || self.attempts_a_removed_server()
+        {
             self.drop_link(LinkError::ServerRemoved, true);
         } else if self.link.is_none() && self.retry_at.is_some() {
             self.attempt();
         } else {
             self.resume_probing();
         }
+    }
+
+    /// Is the attempt under way at a server that is not on the list any more?
+    fn attempts_a_removed_server(&self) -> bool {
+        let attempt = self.link.as_ref().filter(|link| !link.is_active());
+        attempt.is_some_and(|link| !self.servers.list().any(|server| *server == link.server))
     }
 
     /// Sets the servers that are tried after the configured ones, such as learnt members of the

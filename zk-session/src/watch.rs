@@ -14,6 +14,7 @@
 //! the mode: a watched read kills a persistent watch on its path without a word. So what a request
 //! registers is decided when it is sent, and a path never gets two modes in one registry.
 
+mod reconcile;
 mod restore;
 
 use std::collections::HashMap;
@@ -52,11 +53,28 @@ pub(crate) struct Entry {
     coming: [u32; 2],
     /// Requests that will set a watch here, sent or not.
     awaited: u32,
+    /// What one-shot watchers here have seen for certain, while they are without a registration or
+    /// one is on its way.
+    unserved: Option<Zxid>,
+    /// They were without one, which could not be put right while requests were awaited.
+    missed: bool,
+    /// Registrations by setWatches on the live connection that are unanswered.
+    rearming: u32,
+    /// Tells this entry from others in the same place.
+    serial: u64,
 }
 
 impl Entry {
     fn needs(&self, kinds: &[WatchKind]) -> bool {
         self.local.iter().any(|l| kinds.contains(&l.kind))
+    }
+
+    /// Are there one-shot watchers whom no registration serves?
+    fn lacks(&self) -> (bool, bool) {
+        (
+            self.needs_data() && self.armed & (DATA | PERSISTENT | RECURSIVE) == 0,
+            self.needs_child() && self.armed & (CHILD | PERSISTENT) == 0,
+        )
     }
 
     /// What is armed or certain to be armed before anything that is sent from now on.
@@ -99,15 +117,6 @@ struct Watcher {
     chroot: Chroot,
 }
 
-/// What the server must be told, so that it serves just those who wait.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Change {
-    /// Registrations to remove, as a `WatcherType`; 0 for none.
-    pub(crate) remove: i32,
-    /// Registrations to make by setWatches.
-    pub(crate) arm: u8,
-}
-
 /// The table of watches.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
@@ -116,6 +125,7 @@ pub(crate) struct Watches {
     free: Vec<u32>,
     watchers: HashMap<WatchId, Watcher>,
     last_id: u64,
+    last_serial: u64,
     /// Watchers that are registered, not those whose request is under way.
     registered: usize,
     /// Paths with recursive watchers: while there are none, ancestors need not be looked up.
@@ -148,12 +158,17 @@ impl Watches {
 
     fn insert(&mut self, path: &str) -> u32 {
         let path: Arc<str> = path.into();
+        self.last_serial += 1;
         let entry = Entry {
             path: Arc::clone(&path),
             local: Vec::new(),
             armed: 0,
             coming: [0; 2],
             awaited: 0,
+            unserved: None,
+            missed: false,
+            rearming: 0,
+            serial: self.last_serial,
         };
         let at = match self.free.pop() {
             Some(at) => {
@@ -260,53 +275,6 @@ impl Watches {
             self.recursive -= 1;
         }
         Some(watcher.entry)
-    }
-
-    /// Compares what is armed with what is needed on a path. The answer counts as carried out.
-    /// `None` if all is well; the entry is gone then if nobody needs it.
-    pub(crate) fn reconcile(&mut self, at: u32) -> Option<(Arc<str>, Change)> {
-        let entry = self.entries[at as usize].as_mut()?;
-        if entry.awaited > 0 {
-            return None;
-        }
-        let (data, child) = (entry.needs_data(), entry.needs_child());
-        let (persistent, recursive) = (entry.needs_persistent(), entry.needs_recursive());
-        let mut change = Change::default();
-        let excess = |bit, needed: bool| entry.armed & bit != 0 && !needed;
-        if !(data || child || persistent || recursive) {
-            let armed = entry.armed;
-            let path = Arc::clone(&entry.path);
-            self.remove_entry(at);
-            change.remove = ANY;
-            return (armed != 0).then_some((path, change));
-        }
-        if excess(RECURSIVE, recursive) || excess(PERSISTENT, persistent) {
-            change.remove = ANY;
-            entry.armed = 0;
-        } else if excess(DATA, data) {
-            change.remove = ONLY_DATA;
-            entry.armed &= !DATA;
-        } else if excess(CHILD, child) {
-            change.remove = ONLY_CHILDREN;
-            entry.armed &= !CHILD;
-        }
-        if recursive && entry.armed & RECURSIVE == 0 {
-            change.arm |= RECURSIVE;
-            entry.armed = RECURSIVE;
-        }
-        if persistent && entry.armed & (PERSISTENT | RECURSIVE) == 0 {
-            change.arm |= PERSISTENT;
-            entry.armed = PERSISTENT;
-        }
-        if data && entry.armed & (DATA | PERSISTENT | RECURSIVE) == 0 {
-            change.arm |= DATA;
-            entry.armed |= DATA;
-        }
-        if child && entry.armed & (CHILD | PERSISTENT) == 0 {
-            change.arm |= CHILD;
-            entry.armed |= CHILD;
-        }
-        (change != Change::default()).then(|| (Arc::clone(&entry.path), change))
     }
 
     fn remove_entry(&mut self, at: u32) {
@@ -476,6 +444,9 @@ impl Watches {
                 continue;
             };
             entry.armed = 0;
+            entry.unserved = None;
+            entry.missed = false;
+            entry.rearming = 0;
             let local = std::mem::take(&mut entry.local);
             for l in &local {
                 self.watchers.remove(&l.id);
@@ -497,6 +468,11 @@ impl Watches {
         for at in 0..self.entries.len() {
             if let Some(entry) = &mut self.entries[at] {
                 entry.armed = 0;
+                entry.missed = false;
+                entry.rearming = 0;
+                if !entry.needs_data() && !entry.needs_child() {
+                    entry.unserved = None;
+                }
                 self.forget_if_idle(at as u32);
             }
         }
@@ -512,10 +488,6 @@ impl Watches {
         self.index.len()
     }
 }
-
-const ANY: i32 = 3;
-const ONLY_DATA: i32 = 2;
-const ONLY_CHILDREN: i32 = 1;
 
 /// The parent of an absolute path; `None` for the root.
 fn parent_of(path: &str) -> Option<&str> {

@@ -21,7 +21,7 @@ impl Submission<'_> {
     /// Submits one request. Its reply goes to `complete`.
     pub(crate) fn request(
         &mut self,
-        call: Call<'_>,
+        call: Call<'_, '_>,
         complete: Arc<dyn Complete>,
     ) -> Result<Ticket, Refused> {
         self.watch_request(call, complete, None)
@@ -31,7 +31,7 @@ impl Submission<'_> {
     /// the watcher also lives if the node does not exist.
     pub(crate) fn watch_request(
         &mut self,
-        call: Call<'_>,
+        call: Call<'_, '_>,
         complete: Arc<dyn Complete>,
         sink: Option<(Sink, bool)>,
     ) -> Result<Ticket, Refused> {

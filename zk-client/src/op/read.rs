@@ -18,15 +18,17 @@ use crate::{AsyncResult, Error, Watch};
 /// One read of the kind `R`.
 #[derive(Debug)]
 pub struct Read<'a, R: ReadKind> {
-    path: &'a str,
+    path: Cow<'a, str>,
     freshness: Freshness,
+    /// Past the bounds of the queue.
+    urgent: bool,
     callback: OnEvent,
     what: PhantomData<fn() -> R>,
 }
 
 /// A read that also sets a one-shot watch, and hands out its handle.
 #[derive(Debug)]
-pub struct Watched<'a, R: Watchable>(Read<'a, R>);
+pub struct Watched<'a, R: Watchable>(pub(super) Read<'a, R>);
 
 /// How new the state is that a read sees.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -208,9 +210,20 @@ impl Watchable for GetChildrenStat {
 impl<'a, R: ReadKind> Read<'a, R> {
     pub(crate) fn new(path: &'a str) -> Self {
         Self {
-            path,
+            path: Cow::Borrowed(path),
             freshness: Freshness::Session,
+            urgent: false,
             callback: OnEvent(None),
+            what: PhantomData,
+        }
+    }
+
+    pub(super) fn into_owned(self) -> Read<'static, R> {
+        Read {
+            path: Cow::Owned(self.path.into_owned()),
+            freshness: self.freshness,
+            urgent: self.urgent,
+            callback: self.callback,
             what: PhantomData,
         }
     }
@@ -222,7 +235,7 @@ impl<'a, R: ReadKind> Read<'a, R> {
         sink: Option<(&Arc<Slot<WatchedEvent>>, bool)>,
         convert: impl Fn(Done) -> Result<T, Error> + Send + Sync + 'static,
     ) -> Result<Started<T>, Error> {
-        let path = ZnodePath::parse(self.path)?;
+        let path = ZnodePath::parse(&self.path)?;
         let body = R::request(path.as_str(), sink.is_some());
         let chroot = if R::ABSOLUTE {
             &Chroot::ROOT
@@ -240,8 +253,12 @@ impl<'a, R: ReadKind> Read<'a, R> {
             Freshness::Linearizable => Some(Request::Multi(Cow::Borrowed(&[]))),
         };
         let origin = launch.client.core().origin();
-        let ticket = launch.submit(false, &mut |submission| {
-            let call = |body| Call::new(body, chroot).deadline(deadline);
+        let urgent = self.urgent;
+        let ticket = launch.submit(urgent, &mut |submission| {
+            let call = |body| {
+                let call = Call::new(body, chroot).deadline(deadline);
+                if urgent { call.urgent() } else { call }
+            };
             let ahead = match &barrier {
                 Some(barrier) => {
                     let gate = Arc::new(Gate(Arc::clone(&complete)));
@@ -305,6 +322,11 @@ impl<R: Watchable> Kind for Watched<'_, R> {
 }
 
 impl<'a, R: ReadKind> Op<'a, Read<'a, R>> {
+    /// Goes past the bounds of the queue.
+    pub(crate) fn past_bounds(self) -> Self {
+        self.refine(|read| read.urgent = true)
+    }
+
     /// Sees everything that was committed when the connected server's leader got the call: a
     /// `sync` goes ahead of the read, in the same flight.
     ///
@@ -357,6 +379,7 @@ impl<'a> Op<'a, Read<'a, GetChildren>> {
         self.map(|read| Read {
             path: read.path,
             freshness: read.freshness,
+            urgent: read.urgent,
             callback: read.callback,
             what: PhantomData,
         })
@@ -395,7 +418,16 @@ impl Complete for Gate {
 /// same state. Needs a server of version 3.6 or newer.
 #[derive(Debug, Default)]
 pub struct MultiRead<'a> {
-    ops: Vec<(&'a str, Which)>,
+    ops: Vec<(Cow<'a, str>, Which)>,
+}
+
+impl MultiRead<'_> {
+    pub(super) fn into_owned(self) -> MultiRead<'static> {
+        let owned = |(path, which): (Cow<'_, str>, _)| (Cow::Owned(path.into_owned()), which);
+        MultiRead {
+            ops: self.ops.into_iter().map(owned).collect(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -407,12 +439,12 @@ enum Which {
 impl<'a> Op<'a, MultiRead<'a>> {
     /// Adds a [`get`](crate::Client::get).
     pub fn get(self, path: &'a str) -> Self {
-        self.refine(|multi| multi.ops.push((path, Which::Data)))
+        self.refine(|multi| multi.ops.push((Cow::Borrowed(path), Which::Data)))
     }
 
     /// Adds a [`get_children`](crate::Client::get_children).
     pub fn get_children(self, path: &'a str) -> Self {
-        self.refine(|multi| multi.ops.push((path, Which::Children)))
+        self.refine(|multi| multi.ops.push((Cow::Borrowed(path), Which::Children)))
     }
 }
 

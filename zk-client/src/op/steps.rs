@@ -1,5 +1,8 @@
 //! Calls that take several round trips: state machines over single ones, written as `async fn`.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use zk_proto::{Acl, CreateMode, Data, Request, ZnodePath};
@@ -7,7 +10,7 @@ use zk_proto::{Acl, CreateMode, Data, Request, ZnodePath};
 use crate::op::sealed::Start;
 use crate::op::write::{Create, CreateReply};
 use crate::op::{Kind, Launch, Op, Started};
-use crate::{Client, Error};
+use crate::{AsyncResult, Client, Error};
 
 /// How often a parent may vanish between two steps before that is an error.
 const ROUNDS: u32 = 8;
@@ -150,6 +153,24 @@ impl<T: CreateReply> Start for Again<'_, T> {
 
 impl<T: CreateReply> Kind for Again<'_, T> {
     type Output = T;
+}
+
+/// `future`, unless `limit` comes first.
+pub(crate) async fn within<T>(
+    future: impl Future<Output = Result<T, Error>>,
+    limit: AsyncResult<()>,
+) -> Result<T, Error> {
+    let (mut future, mut limit) = (pin!(future), pin!(limit));
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = future.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        limit
+            .as_mut()
+            .poll(cx)
+            .map(|_| Err(Error::Timeout { sent: true }))
+    })
+    .await
 }
 
 #[cfg(test)]

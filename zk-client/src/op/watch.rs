@@ -17,7 +17,7 @@ use crate::{AsyncResult, Error, EventStream, WatchStream};
 /// [`Client::add_watch`](crate::Client::add_watch). Gives a [`WatchStream`].
 #[derive(Debug)]
 pub struct AddWatch<'a> {
-    path: &'a str,
+    path: Cow<'a, str>,
     mode: AddWatchMode,
     capacity: usize,
 }
@@ -28,9 +28,16 @@ const CAPACITY: usize = 1024;
 impl<'a> AddWatch<'a> {
     pub(crate) fn new(path: &'a str) -> Self {
         Self {
-            path,
+            path: Cow::Borrowed(path),
             mode: AddWatchMode::PERSISTENT,
             capacity: CAPACITY,
+        }
+    }
+
+    pub(super) fn into_owned(self) -> AddWatch<'static> {
+        AddWatch {
+            path: Cow::Owned(self.path.into_owned()),
+            ..self
         }
     }
 }
@@ -58,7 +65,7 @@ impl Start for AddWatch<'_> {
     type Reply = WatchStream;
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<WatchStream>, Error> {
-        let path = ZnodePath::parse(self.path)?;
+        let path = ZnodePath::parse(&self.path)?;
         let body = Request::AddWatch {
             path: Cow::Borrowed(path.as_str()),
             mode: self.mode,

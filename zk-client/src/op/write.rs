@@ -10,19 +10,21 @@ use zk_proto::{
 };
 
 use crate::op::sealed::Start;
-use crate::op::{Kind, Launch, Op, Started, steps};
+use crate::op::tree::DeleteTree;
+use crate::op::{Kind, Launch, Op, Started, retry, steps};
 use crate::{Client, Error};
 
 /// [`Client::create`]. Gives the path of the node that was made, with its number if sequential;
 /// with [`with_stat`](Op::with_stat) also its stat.
 #[derive(Debug)]
 pub struct Create<'a, T = String> {
-    pub(super) path: &'a str,
+    pub(super) path: Cow<'a, str>,
     pub(super) data: Data<'a>,
     pub(super) acl: Cow<'a, [Acl]>,
     lifetime: Lifetime,
-    sequential: bool,
-    parents: bool,
+    pub(super) sequential: bool,
+    pub(super) parents: bool,
+    pub(super) protected: bool,
     gives: PhantomData<fn() -> T>,
 }
 
@@ -39,13 +41,19 @@ enum Lifetime {
 pub trait CreateReply: private::FromReply + Send + Sized + 'static {}
 
 mod private {
-    use super::{Error, Reply};
+    use super::{Error, Reply, Stat};
 
     #[expect(unnameable_types, reason = "only this crate implements it")]
     pub trait FromReply: Sized {
         const WITH_STAT: bool;
 
         fn from_reply(reply: Reply) -> Result<Self, Error>;
+
+        /// What it gives if its node was found.
+        fn from_found(path: String, stat: Stat) -> Self;
+
+        /// The path of the node.
+        fn path(&self) -> &str;
     }
 }
 
@@ -60,6 +68,14 @@ impl private::FromReply for String {
         };
         Ok(path)
     }
+
+    fn from_found(path: Self, _: Stat) -> Self {
+        path
+    }
+
+    fn path(&self) -> &str {
+        self
+    }
 }
 
 impl CreateReply for (String, Stat) {}
@@ -73,19 +89,55 @@ impl private::FromReply for (String, Stat) {
         };
         Ok((path, stat))
     }
+
+    fn from_found(path: String, stat: Stat) -> Self {
+        (path, stat)
+    }
+
+    fn path(&self) -> &str {
+        &self.0
+    }
 }
 
 impl<'a, T: CreateReply> Create<'a, T> {
     pub(crate) fn new(path: &'a str, data: Data<'a>) -> Self {
         Self {
-            path,
+            path: Cow::Borrowed(path),
             data,
             acl: Cow::Borrowed(&[]),
             lifetime: Lifetime::Persistent,
             sequential: false,
             parents: false,
+            protected: false,
             gives: PhantomData,
         }
+    }
+
+    fn duplicate(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            data: self.data.clone(),
+            acl: self.acl.clone(),
+            gives: PhantomData,
+            ..*self
+        }
+    }
+
+    pub(super) fn into_owned(self) -> Create<'static, T> {
+        Create {
+            path: Cow::Owned(self.path.into_owned()),
+            data: self.data.into_owned(),
+            acl: Cow::Owned(self.acl.into_owned()),
+            lifetime: self.lifetime,
+            sequential: self.sequential,
+            parents: self.parents,
+            protected: self.protected,
+            gives: PhantomData,
+        }
+    }
+
+    pub(super) fn is_ephemeral(&self) -> bool {
+        matches!(self.lifetime, Lifetime::Ephemeral)
     }
 
     pub(super) fn mode(&self) -> Result<CreateMode, ModeError> {
@@ -103,11 +155,11 @@ impl<'a, T: CreateReply> Create<'a, T> {
     }
 
     /// The node's path, normalised: a sequential one keeps a slash at its end.
-    pub(super) fn parsed_path(&self) -> Result<ZnodePath<'a>, Error> {
+    pub(super) fn parsed_path(&self) -> Result<ZnodePath<'_>, Error> {
         Ok(if self.sequential {
-            ZnodePath::parse_sequential(self.path)?
+            ZnodePath::parse_sequential(&self.path)?
         } else {
-            ZnodePath::parse(self.path)?
+            ZnodePath::parse(&self.path)?
         })
     }
 
@@ -121,6 +173,9 @@ impl<T: CreateReply> Start for Create<'_, T> {
     type Reply = T;
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<T>, Error> {
+        if self.protected {
+            return retry::look_if_lost(self.duplicate(), launch);
+        }
         if self.parents {
             let (client, deadline) = (launch.client.clone(), launch.deadline);
             let step = steps::CreateStep::new(self, &client)?;
@@ -174,6 +229,15 @@ impl<'a, T: CreateReply> Op<'a, Create<'a, T>> {
         self.refine(|create| create.parents = true)
     }
 
+    /// Puts an id that nobody else has before the node's name, `_c_<uuid>-` as Curator does, so
+    /// that the node is found again when the reply was lost: its real path is the result. An
+    /// error's [`outcome`](Error::outcome) is then known, unless the call was given up or the
+    /// client was closed. What a call that is given up, by dropping it or at its deadline, may have
+    /// made is deleted in the background.
+    pub fn protected(self) -> Self {
+        self.refine(|create| create.protected = true)
+    }
+
     /// The access control list of the node. Default, also for an empty list: the client's
     /// [`default_acl`](crate::Builder::default_acl).
     pub fn acl(self, acl: impl Into<Cow<'a, [Acl]>>) -> Self {
@@ -191,6 +255,7 @@ impl<'a> Op<'a, Create<'a, String>> {
             lifetime: create.lifetime,
             sequential: create.sequential,
             parents: create.parents,
+            protected: create.protected,
             gives: PhantomData,
         })
     }
@@ -199,14 +264,14 @@ impl<'a> Op<'a, Create<'a, String>> {
 /// [`Client::ensure_path`].
 #[derive(Debug)]
 pub struct EnsurePath<'a> {
-    path: &'a str,
-    acl: Cow<'a, [Acl]>,
+    pub(super) path: Cow<'a, str>,
+    pub(super) acl: Cow<'a, [Acl]>,
 }
 
 impl<'a> EnsurePath<'a> {
     pub(crate) fn new(path: &'a str) -> Self {
         Self {
-            path,
+            path: Cow::Borrowed(path),
             acl: Cow::Borrowed(&[]),
         }
     }
@@ -224,7 +289,7 @@ impl Start for EnsurePath<'_> {
     type Reply = ();
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<()>, Error> {
-        let path = ZnodePath::parse(self.path)?;
+        let path = ZnodePath::parse(&self.path)?;
         let acl = acl_or_default(&self.acl, launch.client)?.to_vec();
         let full = launch.client.chroot_ref().full(path.as_str()).into_owned();
         let steps = steps::ensure_path(launch.client.absolute(), full, acl, launch.deadline);
@@ -239,15 +304,15 @@ impl Kind for EnsurePath<'_> {
 /// [`Client::set`]. Gives the node's new stat.
 #[derive(Debug)]
 pub struct SetData<'a> {
-    path: &'a str,
-    data: Data<'a>,
-    version: i32,
+    pub(super) path: Cow<'a, str>,
+    pub(super) data: Data<'a>,
+    pub(super) version: i32,
 }
 
 impl<'a> SetData<'a> {
     pub(crate) fn new(path: &'a str, data: Data<'a>) -> Self {
         Self {
-            path,
+            path: Cow::Borrowed(path),
             data,
             version: ANY_VERSION,
         }
@@ -265,7 +330,7 @@ impl Start for SetData<'_> {
     type Reply = Stat;
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<Stat>, Error> {
-        let path = ZnodePath::parse(self.path)?.into_cow();
+        let path = ZnodePath::parse(&self.path)?.into_cow();
         let body = Request::SetData {
             path,
             data: self.data.as_cow(),
@@ -282,15 +347,15 @@ impl Kind for SetData<'_> {
 /// [`Client::set_acls`]. Gives the node's new stat.
 #[derive(Debug)]
 pub struct SetAcls<'a> {
-    path: &'a str,
-    acl: Cow<'a, [Acl]>,
-    version: i32,
+    pub(super) path: Cow<'a, str>,
+    pub(super) acl: Cow<'a, [Acl]>,
+    pub(super) version: i32,
 }
 
 impl<'a> SetAcls<'a> {
     pub(crate) fn new(path: &'a str, acl: Cow<'a, [Acl]>) -> Self {
         Self {
-            path,
+            path: Cow::Borrowed(path),
             acl,
             version: ANY_VERSION,
         }
@@ -311,7 +376,7 @@ impl Start for SetAcls<'_> {
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<Stat>, Error> {
         validate_acl(&self.acl)?;
-        let path = ZnodePath::parse(self.path)?.into_cow();
+        let path = ZnodePath::parse(&self.path)?.into_cow();
         let acl = Cow::Borrowed(&*self.acl);
         launch.request(
             &Request::SetAcl {
@@ -331,15 +396,15 @@ impl Kind for SetAcls<'_> {
 /// [`Client::delete`].
 #[derive(Debug)]
 pub struct Delete<'a> {
-    path: &'a str,
-    version: i32,
-    urgent: bool,
+    pub(super) path: Cow<'a, str>,
+    pub(super) version: i32,
+    pub(super) urgent: bool,
 }
 
 impl<'a> Delete<'a> {
     pub(crate) fn new(path: &'a str) -> Self {
         Self {
-            path,
+            path: Cow::Borrowed(path),
             version: ANY_VERSION,
             urgent: false,
         }
@@ -350,6 +415,13 @@ impl<'a> Op<'a, Delete<'a>> {
     /// Only if the node's data has this version, else [`Error::BadVersion`]. Default any.
     pub fn version(self, version: i32) -> Self {
         self.refine(|delete| delete.version = version)
+    }
+
+    /// Deletes all nodes below it, too, deepest first and many at a time. Nodes that are gone
+    /// already, the node itself included, are fine; where children are added meanwhile it goes round
+    /// again. A [`version`](Self::version) given is that of the node itself (kazoo ignores it).
+    pub fn recursive(self) -> Op<'a, DeleteTree<'a>> {
+        self.map(DeleteTree::new)
     }
 
     /// Goes past the bounds of the queue. For nodes that others wait to see gone, such as those of
@@ -363,7 +435,7 @@ impl Start for Delete<'_> {
     type Reply = ();
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<()>, Error> {
-        let path = ZnodePath::parse(self.path)?.into_cow();
+        let path = ZnodePath::parse(&self.path)?.into_cow();
         let body = Request::Delete {
             path,
             version: self.version,
@@ -380,12 +452,14 @@ impl Kind for Delete<'_> {
 /// [`Client::sync`]. Gives the path.
 #[derive(Debug)]
 pub struct Sync<'a> {
-    path: &'a str,
+    pub(super) path: Cow<'a, str>,
 }
 
 impl<'a> Sync<'a> {
     pub(crate) fn new(path: &'a str) -> Self {
-        Self { path }
+        Self {
+            path: Cow::Borrowed(path),
+        }
     }
 }
 
@@ -393,7 +467,7 @@ impl Start for Sync<'_> {
     type Reply = String;
 
     fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<String>, Error> {
-        let path = ZnodePath::parse(self.path)?.into_cow();
+        let path = ZnodePath::parse(&self.path)?.into_cow();
         launch.request(&Request::Sync { path }, |reply| {
             let Reply::Path(path) = reply else {
                 return Err(Error::UnexpectedReply);

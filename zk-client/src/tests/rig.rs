@@ -34,6 +34,9 @@ struct Kept {
     driven: Vec<Arc<Core>>,
     callbacks: VecDeque<(ClientId, Callback)>,
     tasks: Vec<Task>,
+    /// What is answered to four-letter words.
+    answers: VecDeque<Result<String, Error>>,
+    words: Vec<[u8; 4]>,
 }
 
 impl TestHandler {
@@ -47,6 +50,8 @@ impl TestHandler {
                 driven: Vec::new(),
                 callbacks: VecDeque::new(),
                 tasks: Vec::new(),
+                answers: VecDeque::new(),
+                words: Vec::new(),
             }),
         })
     }
@@ -68,6 +73,17 @@ impl TestHandler {
                 self.kept.lock().unwrap().tasks.push(task);
             }
         }
+    }
+
+    /// Answers the next four-letter word.
+    pub(crate) fn answer(&self, answer: Result<&str, Error>) {
+        let answer = answer.map(str::to_owned);
+        self.kept.lock().unwrap().answers.push_back(answer);
+    }
+
+    /// The four-letter words that were sent.
+    pub(crate) fn words(&self) -> Vec<[u8; 4]> {
+        std::mem::take(&mut self.kept.lock().unwrap().words)
     }
 
     pub(crate) fn tasks(&self) -> usize {
@@ -120,8 +136,11 @@ impl Handler for TestHandler {
         self.may_block.load(Ordering::Relaxed)
     }
 
-    fn four_letter(&self, _: ServerAddr, _: [u8; 4], _: Duration) -> AsyncResult<String> {
-        AsyncResult::ready(Err(Error::Command(LinkError::Silent)))
+    fn four_letter(&self, _: ServerAddr, word: [u8; 4], _: Duration) -> AsyncResult<String> {
+        let mut kept = self.kept.lock().unwrap();
+        kept.words.push(word);
+        let answer = kept.answers.pop_front();
+        AsyncResult::ready(answer.unwrap_or(Err(Error::Command(LinkError::Silent))))
     }
 }
 
@@ -132,7 +151,7 @@ pub(crate) struct Rig {
     pub(crate) core: Arc<Core>,
     conn: Option<ConnId>,
     requests: FrameDecoder,
-    zxid: i64,
+    pub(crate) zxid: i64,
 }
 
 /// A request as the peer has received it.

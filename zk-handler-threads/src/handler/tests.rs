@@ -1,9 +1,10 @@
 use std::cell::Cell;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
-use zk_client::{Client, Error, State};
+use zk_client::{Client, Error, Password, SessionId, State};
+use zk_proto::ConnectResponse;
 
 use super::*;
 
@@ -48,6 +49,59 @@ fn forking_handler() -> ThreadsHandler {
     let mut builder = ThreadsHandler::builder();
     builder.process_id = || PROCESS_ID.get();
     builder.build()
+}
+
+/// Lets the server greet the client back.
+fn greet(client: &Client, server: &mut TcpStream) {
+    let mut frame = vec![0, 0, 0, 37];
+    ConnectResponse {
+        protocol_version: 0,
+        timeout: 10_000,
+        session_id: SessionId(7),
+        password: Password::EMPTY,
+        read_only: Some(false),
+    }
+    .encode(&mut frame);
+    server.write_all(&frame).unwrap();
+    client.until_connected().wait_timeout(SOON).unwrap();
+}
+
+fn read_request(server: &mut TcpStream) {
+    let mut length = [0; 4];
+    server.read_exact(&mut length).unwrap();
+    server
+        .read_exact(&mut vec![0; u32::from_be_bytes(length) as usize])
+        .unwrap();
+}
+
+#[test]
+fn a_first_request_is_written_without_the_loop() {
+    let handler = ThreadsHandler::new();
+    let (client, mut server) = client(&handler);
+    greet(&client, &mut server);
+    until_idle(&handler);
+    let inbox = lock(&handler.shared.io_loop).clone().unwrap();
+
+    let first = client.get("/first").send();
+    assert!(inbox.is_asleep(), "nobody has woken it");
+    read_request(&mut server);
+    let second = client.get("/second").send();
+    read_request(&mut server);
+    drop((first, second));
+}
+
+#[test]
+fn a_request_with_an_early_deadline_is_given_up_in_time() {
+    let handler = ThreadsHandler::new();
+    let (client, mut server) = client(&handler);
+    greet(&client, &mut server);
+    until_idle(&handler);
+    let limit = Duration::from_millis(30);
+    let start = Instant::now();
+    let timed_out = client.get("/a").timeout(limit).send().wait_timeout(SOON);
+    assert_eq!(timed_out.unwrap_err(), Error::Timeout { sent: true });
+    assert!(start.elapsed() >= limit && start.elapsed() < Duration::from_secs(3));
+    read_request(&mut server);
 }
 
 #[test]

@@ -28,12 +28,11 @@ impl IoLoop {
     pub(super) fn serve(&mut self, client: usize) -> After {
         for _ in 0..TURNS {
             self.reclaim_output(client);
-            let after = match self.hear(client) {
-                After::Rest => self.rest(client),
-                after @ (After::More | After::Finished) => after,
-            };
-            if !matches!(after, After::More) {
-                return after;
+            match self.hear(client) {
+                After::Rest if self.has_news(client) => {}
+                After::Rest => return self.rest(client),
+                After::More => {}
+                After::Finished => return After::Finished,
             }
         }
         After::More
@@ -136,19 +135,21 @@ impl IoLoop {
         if more { After::More } else { After::Rest }
     }
 
+    /// Is there something on a link that the session has not heard of yet?
+    fn has_news(&self, client: usize) -> bool {
+        let links = self.clients.get(client).map_or(&[][..], |it| &it.links);
+        let has_news = |link: &Link| link.is_readable() || link.has_failed();
+        links
+            .iter()
+            .filter_map(|place| self.links.get(*place))
+            .any(has_news)
+    }
+
     /// Nothing is left to do. If that is still so, the client's bell will ring.
     fn rest(&mut self, client: usize) -> After {
         let Some(entry) = self.clients.get(client) else {
             return After::Finished;
         };
-        let unfinished = |place: &usize| {
-            self.links
-                .get(*place)
-                .is_some_and(|link| link.is_readable() || link.has_failed())
-        };
-        if entry.links.iter().any(unfinished) {
-            return After::More;
-        }
         if let [place] = *entry.links {
             let link = self.links.get_mut(place);
             if let Some(place) = link.and_then(Link::output_place) {
@@ -209,7 +210,9 @@ fn fetch_output(session: &mut Session, now: Instant, link: &mut Link, buffer: &m
         while bytes.len() < WRITE && session.poll_transmit(now, conn, bytes) > 0 {}
         link.more_to_send = bytes.len() >= WRITE;
     }
-    if session.read_hint(conn) >= READ {
+    let missing = session.read_hint(conn);
+    link.expect(missing);
+    if missing > READ {
         // `None` also while it is lent already.
         if let Some(lent) = session.lend(conn) {
             link.borrow(lent);

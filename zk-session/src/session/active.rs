@@ -155,6 +155,12 @@ impl Session {
                 }
             }
             Kind::Rewatch { last } => self.rewatched(header, last),
+            Kind::Rearm => {
+                if let Some(place) = self.rearming.pop_front() {
+                    self.watches.rearmed(place);
+                }
+                self.rewatched(header, false);
+            }
             Kind::Close => self.close_reply(header.err),
             Kind::Auth | Kind::ForgottenAuth | Kind::Ping => {}
         }

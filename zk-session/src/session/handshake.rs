@@ -343,6 +343,7 @@ impl Session {
         self.set_state(State::Connected { read_only }, reason);
         if self.watches.len() > 0 {
             self.restore = Some(Restore::new(self.gap_from.unwrap_or(self.last_zxid)));
+            self.unreconciled = self.watches.unserved();
         } else {
             self.gap_from = None;
         }

@@ -126,13 +126,15 @@ impl Session {
             | Stage::Auth { .. }
             | Stage::ClosingOld => {
                 let attached = !matches!(link.stage, Stage::Connecting | Stage::Greeting { .. });
-                self.count_refusal(attached);
                 self.events.push_back(Event::ConnectFailed {
                     server: link.server,
                     error,
                 });
+                self.count_refusal(attached);
                 self.advance_closing();
-                self.retry();
+                if self.ended.is_none() {
+                    self.retry();
+                }
             }
         }
     }
@@ -302,11 +304,15 @@ impl Session {
         } = self;
         watches.end(&reason, &mut |event| events.push_back(event));
         self.identity = None;
-        // Whoever sleeps is woken: there is no later.
+        self.wake_sleepers();
+        self.events.push_back(Event::Closed { outcome });
+    }
+
+    /// Whoever sleeps is woken: there is no later.
+    pub(super) fn wake_sleepers(&mut self) {
         while let Some(id) = self.timers.pop_user() {
             self.events.push_back(Event::Timer { id });
         }
-        self.events.push_back(Event::Closed { outcome });
     }
 
     /// Forgets the session's own requests: they make sense on their connection only.
@@ -316,6 +322,7 @@ impl Session {
         self.sync_in_flight = false;
         self.ping_sent = None;
         self.restore = None;
+        self.rearming.clear();
         self.unreconciled.clear();
     }
 

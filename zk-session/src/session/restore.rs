@@ -4,7 +4,7 @@ use zk_proto::{Request, WatcherType, Zxid};
 
 use super::Session;
 use crate::queue::Kind;
-use crate::watch::{PERSISTENT, RECURSIVE};
+use crate::watch::{CHILD, PERSISTENT, RECURSIVE};
 
 impl Session {
     /// Queues the next setWatches of the restore after a reconnect.
@@ -53,7 +53,7 @@ impl Session {
             self.unreconciled.push(entry);
             return;
         }
-        let Some((path, change)) = self.watches.reconcile(entry) else {
+        let Some((path, change)) = self.watches.reconcile(entry, self.last_zxid) else {
             return;
         };
         if change.remove != 0 && !self.cannot_unwatch {
@@ -64,11 +64,19 @@ impl Session {
             };
             self.control.push_internal(Kind::Unwatch, &request);
         }
-        if change.arm != 0 {
-            let lists = self.watches.lists_for(&path, change.arm);
-            let request = Request::SetWatches(lists.into_request(self.last_zxid));
-            self.control
-                .push_internal(Kind::Rewatch { last: false }, &request);
+        // A recursive watch would replace a child watch that is listed in the same request.
+        let after = if change.arm & RECURSIVE != 0 {
+            CHILD
+        } else {
+            0
+        };
+        for arm in [change.arm & !after, change.arm & after] {
+            if arm != 0 {
+                let lists = self.watches.lists_for(&path, arm);
+                let request = Request::SetWatches(lists.into_request(change.since));
+                self.control.push_internal(Kind::Rearm, &request);
+                self.rearming.extend(self.watches.rearming(entry));
+            }
         }
         if change.arm & (PERSISTENT | RECURSIVE) != 0 {
             // What the watchers re-read now is asked for after the watch is back in place.

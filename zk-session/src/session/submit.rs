@@ -15,7 +15,7 @@ impl Session {
     /// # Errors
     /// See [`Refused`]. Nothing was queued then.
     #[inline]
-    pub fn submit(&mut self, now: Instant, call: Call<'_>) -> Result<Submitted, Refused> {
+    pub fn submit(&mut self, now: Instant, call: Call<'_, '_>) -> Result<Submitted, Refused> {
         self.clock(now);
         self.check_open(call.urgent)?;
         let opcode = call.body.opcode();
@@ -54,7 +54,7 @@ impl Session {
         Ok(self.enqueue(call, opcode, size))
     }
 
-    fn enqueue(&mut self, call: Call<'_>, opcode: OpCode, size: usize) -> Submitted {
+    fn enqueue(&mut self, call: Call<'_, '_>, opcode: OpCode, size: usize) -> Submitted {
         self.last_request += 1;
         let id = RequestId(self.last_request);
         let watch = watch_of(call.body).map(|(path, kind)| {

@@ -101,6 +101,7 @@ impl Session {
             | Kind::KeepAlive
             | Kind::Unwatch
             | Kind::Rewatch { .. }
+            | Kind::Rearm
             | Kind::Close => link.take_xid(),
         };
         queue.pop_into(xid, out)
@@ -141,6 +142,7 @@ impl Session {
             | Kind::KeepAlive
             | Kind::Unwatch
             | Kind::Rewatch { .. }
+            | Kind::Rearm
             | Kind::Close => {
                 if slot.kind == Kind::KeepAlive {
                     self.keep_alive_queued = false;

@@ -183,6 +183,10 @@ impl Watches {
 
 impl<'a> Lists<'a> {
     fn add_phase(&mut self, entry: &'a Entry, phase: Phase) {
+        if entry.unserved.is_some() {
+            // It has seen less than the others: it gets a setWatches of its own.
+            return;
+        }
         let recursive = entry.needs_recursive();
         match phase {
             Phase::OneShots => self.add_one_shots(entry, true, !recursive),
@@ -199,6 +203,9 @@ impl<'a> Lists<'a> {
 impl Entry {
     /// How much room it takes in the lists.
     fn cost(&self, phase: Phase) -> usize {
+        if self.unserved.is_some() {
+            return 0;
+        }
         let recursive = self.needs_recursive();
         let lists = match phase {
             Phase::OneShots => {

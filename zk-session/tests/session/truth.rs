@@ -22,7 +22,7 @@ fn proven(at: Duration) -> Duration {
 }
 
 /// Submits it and answers it after a while.
-fn done_after<'a>(rig: &mut Rig, request: &'a Request<'a>, delay: Duration) {
+fn done_after(rig: &mut Rig, request: &Request<'_>, delay: Duration) {
     let id = rig.submit(request);
     let asked = rig.asked();
     rig.now += delay;
@@ -74,7 +74,7 @@ fn a_proof_counts_for_what_was_sent_a_quarter_earlier() {
 }
 
 /// What an answered request proves, 2 s after a read that was sent 1 s after the handshake.
-fn proof_by<'a>(request: &'a Request<'a>, code: ErrorCode, zxid: Option<i64>) -> bool {
+fn proof_by(request: &Request<'_>, code: ErrorCode, zxid: Option<i64>) -> bool {
     let mut rig = Rig::to_connected();
     rig.now += ms(1000);
     done_after(&mut rig, &get("/a"), ms(0));

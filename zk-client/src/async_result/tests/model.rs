@@ -1,8 +1,11 @@
 //! All interleavings of the two sides of a result, by loom:
 //! `RUSTFLAGS="--cfg loom" cargo test -p zk-client --lib --release loom`.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc as StdArc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use loom::future::block_on;
 use loom::thread;
@@ -88,11 +91,11 @@ fn loom_the_last_waker_counts() {
     loom::model(|| {
         let (completer, mut result) = AsyncResult::pair();
         let producer = thread::spawn(move || completer.complete(Ok(7)));
-        let mut elsewhere = std::task::Context::from_waker(std::task::Waker::noop());
-        let first = std::future::Future::poll(std::pin::Pin::new(&mut result), &mut elsewhere);
+        let mut elsewhere = Context::from_waker(Waker::noop());
+        let first = Pin::new(&mut result).poll(&mut elsewhere);
         let answer = match first {
-            std::task::Poll::Ready(answer) => answer,
-            std::task::Poll::Pending => block_on(result),
+            Poll::Ready(answer) => answer,
+            Poll::Pending => block_on(result),
         };
         assert_eq!(answer, Ok(7));
         producer.join().unwrap();

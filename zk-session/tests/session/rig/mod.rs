@@ -227,30 +227,30 @@ impl Rig {
 
     // What the application does.
 
-    pub(crate) fn submit<'a>(&mut self, request: &'a Request<'a>) -> RequestId {
+    pub(crate) fn submit(&mut self, request: &Request<'_>) -> RequestId {
         self.call(Call::new(request, &Chroot::ROOT)).id
     }
 
     /// Submits, while the socket takes nothing.
-    pub(crate) fn queue<'a>(&mut self, request: &'a Request<'a>) -> RequestId {
+    pub(crate) fn queue(&mut self, request: &Request<'_>) -> RequestId {
         let submitted = self.try_call(Call::new(request, &Chroot::ROOT));
         submitted.expect("it is taken").id
     }
 
     /// Submits a request that sets a watch.
-    pub(crate) fn watching<'a>(&mut self, request: &'a Request<'a>) -> (RequestId, WatchId) {
+    pub(crate) fn watching(&mut self, request: &Request<'_>) -> (RequestId, WatchId) {
         let submitted = self.call(Call::new(request, &Chroot::ROOT));
         (submitted.id, submitted.watch.expect("it sets a watch"))
     }
 
-    pub(crate) fn call(&mut self, call: Call<'_>) -> Submitted {
+    pub(crate) fn call(&mut self, call: Call<'_, '_>) -> Submitted {
         let submitted = self.try_call(call).expect("it is taken");
         self.drain();
         submitted
     }
 
     /// Submits without fetching bytes or events.
-    pub(crate) fn try_call(&mut self, call: Call<'_>) -> Result<Submitted, Refused> {
+    pub(crate) fn try_call(&mut self, call: Call<'_, '_>) -> Result<Submitted, Refused> {
         let result = self.session.submit(self.now, call);
         if let Ok(submitted) = result {
             self.rules.submitted(submitted.id);
@@ -258,7 +258,7 @@ impl Rig {
         result
     }
 
-    pub(crate) fn refused<'a>(&mut self, request: &'a Request<'a>) -> Refused {
+    pub(crate) fn refused(&mut self, request: &Request<'_>) -> Refused {
         let refused = self.try_call(Call::new(request, &Chroot::ROOT));
         self.expectations += 1;
         refused.expect_err("it is refused")

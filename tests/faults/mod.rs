@@ -1,0 +1,75 @@
+//! Servers that are killed, paused, cut off and cut away while clients work.
+//!
+//! Each test starts servers of its own.
+
+mod deadline;
+mod pause;
+mod quickstart;
+mod watches;
+mod writes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zk::Client;
+use zk_testkit::{Cluster, Options, Version};
+
+/// Servers of `version`, with a short tick so that sessions can be short.
+fn cluster(version: Version, options: Options) -> Cluster {
+    let cluster = Cluster::start(version, &options).unwrap();
+    eprintln!("on ZooKeeper {}, {} members", cluster.dist().release(), cluster.len());
+    cluster
+}
+
+/// A client with a session timeout of its own.
+fn client(hosts: &str, timeout: Duration) -> Client {
+    Client::builder(hosts)
+        .session_timeout(timeout)
+        .connect(Arc::new(zk::threads::ThreadsHandler::new()))
+        .limit(Duration::from_secs(30))
+        .wait()
+        .unwrap()
+}
+
+/// Closes a client whose user holds nothing any more: nothing may be left in it.
+fn close_clean(client: &Client) {
+    client.sync("/").wait().unwrap();
+    let stats = client.stats();
+    assert_eq!(stats.session.in_flight, 0, "{stats:?}");
+    assert_eq!(stats.session.queued, 0, "{stats:?}");
+    assert_eq!(stats.session.watches, 0, "{stats:?}");
+    assert_eq!(stats.session.timers, 0, "{stats:?}");
+    client.close().wait().unwrap();
+}
+
+/// Each fault test, once for each version.
+macro_rules! faults {
+    ($($module:ident :: $test:ident),* $(,)?) => {
+        mod v3_8 {
+            $(#[test]
+            #[ignore = "needs a real ZooKeeper: cargo xtask test"]
+            fn $test() {
+                super::$module::$test(zk_testkit::Version::V3_8);
+            })*
+        }
+        mod v3_9 {
+            $(#[test]
+            #[ignore = "needs a real ZooKeeper: cargo xtask test"]
+            fn $test() {
+                super::$module::$test(zk_testkit::Version::V3_9);
+            })*
+        }
+    };
+}
+
+faults! {
+    writes::no_acknowledged_write_is_lost_alone,
+    writes::no_acknowledged_write_is_lost_on_an_ensemble,
+    watches::all_watches_survive_a_cut,
+    pause::a_paused_server_is_noticed_in_time,
+    deadline::the_deadline_comes_before_the_end_on_the_leader,
+    deadline::the_deadline_comes_before_the_end_on_a_follower,
+    deadline::the_deadline_comes_before_the_end_on_an_isolated_follower,
+    quickstart::the_tour_ends_alone,
+    quickstart::the_tour_survives_the_loss_of_its_server,
+}

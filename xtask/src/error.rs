@@ -1,0 +1,48 @@
+//! Why a command, or a step of it, failed.
+
+use std::error::Error as StdError;
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot {doing}")]
+    Io { doing: String, source: io::Error },
+    #[error("`{program}` failed, {status}")]
+    Program { program: String, status: ExitStatus },
+    #[error("`{program}` was stopped after {limit:?}")]
+    Limit { program: String, limit: Duration },
+    #[error("`{program}` printed what cannot be read: {what}")]
+    Unreadable { program: String, what: String },
+    #[error("a rule is broken in {0} place(s), see above")]
+    Rule(usize),
+    #[error("warnings in {0}, see above")]
+    Lints(String),
+    #[error("{0}")]
+    Tests(String),
+    #[error("ZK_VERSIONS names {0:?}, which is none of 3.8 and 3.9")]
+    Version(String),
+    #[error("`cargo xtask {0}` is no command, see `cargo xtask help`")]
+    Usage(String),
+}
+
+impl Error {
+    /// Says what was being done when the system refused.
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Io { doing, source }
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,145 @@
+//! `cargo xtask test`.
+
+use std::env;
+use std::process::Command;
+
+use zk_testkit::{Version, fetch};
+
+use crate::error::{self, Error};
+use crate::process::{LONG, cargo, succeeded, watch};
+use crate::report::{Done, Report, Verdict};
+use crate::tally::{Cases, REAL, Tally};
+use crate::workspace::Workspace;
+
+/// Names the versions of ZooKeeper that the tests are to run.
+const VERSIONS: &str = "ZK_VERSIONS";
+
+/// Makes what is left out count as failed.
+pub(crate) const STRICT: &str = "ZK_STRICT";
+
+/// Runs the tests: those that need only Rust, and unless `quick` those on real servers.
+pub(crate) fn test(workspace: &Workspace, quick: bool) -> Result<Report, Error> {
+    let versions = versions(env::var(VERSIONS).ok().as_deref())?;
+    let strict = env::var_os(STRICT).is_some_and(|value| value == "1");
+    let mut report = Report::new(strict);
+
+    let mut alone = cargo(&["test", "--workspace"]);
+    let waiting = cases(&mut report, "Rust alone", alone.env_remove(REAL), &[]);
+
+    let mut here = 0;
+    for version in versions.iter().filter(|_| !quick) {
+        report.step(&format!("fetch ZooKeeper {version}"), || fetched(*version));
+        let name = format!("ZooKeeper {version}, alone and three");
+        if report.last() != Some(Verdict::Passed) {
+            report.step(&name, || Ok(Done::LeftOut("it is not here".to_owned())));
+        } else if workspace.root.join("tests/main.rs").exists() {
+            let mut suite = cargo(&["test", "--package", "zk-keeper", "--test", "main"]);
+            // The modules of the suite are named for the versions.
+            let only = version.to_string().replace('.', "_");
+            cases(
+                &mut report,
+                &name,
+                suite.env(REAL, "1"),
+                &["--include-ignored", &only],
+            );
+            here += 1;
+        } else {
+            report.step(&name, || Ok(Done::LeftOut("no tests/main.rs".to_owned())));
+            here += 1;
+        }
+    }
+
+    let harness = if quick {
+        "real ZooKeeper"
+    } else {
+        "harness of the servers"
+    };
+    if here == Version::ALL.len() {
+        let mut command = cargo(&["test", "--package", "zk-testkit", "--tests"]);
+        cases(&mut report, harness, command.env(REAL, "1"), &[]);
+    } else {
+        let why = if quick {
+            "--quick was given"
+        } else {
+            "it needs every version of ZooKeeper"
+        };
+        report.step(harness, || Ok(Done::LeftOut(why.to_owned())));
+    }
+    if here == 0 {
+        report.cases.skipped += waiting; // for servers that never came
+    }
+    Ok(report)
+}
+
+/// Runs test programs and counts their cases. Returns how many of them wait for real servers.
+fn cases(report: &mut Report, name: &str, command: &mut Command, more: &[&str]) -> u64 {
+    let mut tally = Tally::default();
+    report.step(name, || {
+        command
+            .args(["--no-fail-fast", "--", "--show-output"])
+            .args(more);
+        let ended = watch(command, LONG, |line| {
+            if tally.line(line) {
+                println!("{line}");
+            }
+        });
+        let cases = tally.cases();
+        let waiting = match tally.waiting() {
+            0 => String::new(),
+            waiting => format!(", {waiting} wait for servers"),
+        };
+        if cases.failed > 0 {
+            return Err(Error::Tests(format!("{cases}{waiting}")));
+        }
+        succeeded(command, ended?)?;
+        if cases.passed == 0 {
+            return Err(Error::Tests("no test case has run".to_owned()));
+        }
+        Ok(Done::Passed(format!("{cases}{waiting}")))
+    });
+    report.cases.add(tally.cases());
+    report.gaps.extend_from_slice(tally.gaps());
+    if report.last() == Some(Verdict::Failed) && tally.cases().failed == 0 {
+        // A program that was not built, or died, has no cases to count.
+        report.cases.add(Cases {
+            failed: 1,
+            ..Cases::default()
+        });
+    }
+    tally.waiting()
+}
+
+/// Makes sure that a version is on this machine.
+fn fetched(version: Version) -> Result<Done, Error> {
+    Ok(match fetch(version) {
+        Ok(dist) => Done::Passed(dist.release().to_owned()),
+        Err(error) => Done::LeftOut(error::chain(&error)),
+    })
+}
+
+/// The versions named, or all.
+fn versions(named: Option<&str>) -> Result<Vec<Version>, Error> {
+    let Some(named) = named.filter(|text| !text.is_empty()) else {
+        return Ok(Version::ALL.to_vec());
+    };
+    let version = |name: &str| {
+        let known = Version::ALL.into_iter();
+        let mut known = known.filter(|version| version.to_string() == name);
+        known.next().ok_or_else(|| Error::Version(name.to_owned()))
+    };
+    named.split(',').map(str::trim).map(version).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_all_unless_named() {
+        assert_eq!(versions(None).unwrap(), Version::ALL);
+        assert_eq!(versions(Some("")).unwrap(), Version::ALL);
+        assert_eq!(versions(Some("3.9")).unwrap(), [Version::V3_9]);
+        assert_eq!(versions(Some("3.8, 3.9")).unwrap(), Version::ALL);
+        assert!(matches!(versions(Some("3.5")), Err(Error::Version(_))));
+    }
+}

@@ -1,0 +1,220 @@
+//! Creates whose node is found again when the reply was lost.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use zk_proto::{SessionId, Stat, Zxid};
+
+use crate::op::write::{Create, CreateReply};
+use crate::{Client, Error};
+
+/// What protected names begin with, as Curator's (`ProtectedUtils`): this, an id, and a dash.
+const PREFIX: &str = "_c_";
+
+/// The pause between two attempts to find or delete a node in the background.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The pauses between looks after a connection was lost, until none more is expected to show up.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+
+/// By what a node is known as the one that a create has made.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    path: String,
+    sequential: bool,
+    /// It goes with the session, so that one of another session does not count.
+    ephemeral: bool,
+    /// The newest transaction known before: what is not younger was there already.
+    after: Zxid,
+    /// One that does not count.
+    keep: Option<String>,
+}
+
+/// A node that was found.
+pub(crate) type Found = (String, Stat);
+
+impl Mark {
+    /// Is this node's owner, where it matters, the living session?
+    fn fits(&self, stat: &Stat, session: Option<SessionId>) -> bool {
+        stat.czxid > self.after && (!self.ephemeral || Some(stat.ephemeral_owner) == session)
+    }
+
+    /// Looks for the node after a `sync`, past all bounds.
+    pub(crate) async fn find(
+        &self,
+        client: &Client,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Found>, Error> {
+        if !self.sequential && self.keep.is_some() {
+            return Ok(None);
+        }
+        if !self.sequential {
+            let stat = client.exists(&self.path).synced().past_bounds();
+            let stat = stat.until(deadline).await?;
+            let session = client.client_id().map(|(id, _)| id);
+            return Ok(stat
+                .filter(|stat| self.fits(stat, session))
+                .map(|stat| (self.path.clone(), stat)));
+        }
+        let (parent, prefix) = split(&self.path);
+        let above = if parent.is_empty() { "/" } else { parent };
+        let children = client.get_children(above).synced().past_bounds();
+        let children = match children.until(deadline).await {
+            Err(Error::NoNode) => return Ok(None),
+            children => children?,
+        };
+        for name in children.iter().filter(|name| name.starts_with(prefix)) {
+            let path = format!("{parent}/{name}");
+            if self.keep.as_ref() == Some(&path) {
+                continue;
+            }
+            let stat = client.exists(&path).past_bounds().until(deadline).await?;
+            let session = client.client_id().map(|(id, _)| id);
+            if let Some(stat) = stat.filter(|stat| self.fits(stat, session)) {
+                return Ok(Some((path, stat)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What is above the last slash, and what is below.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+impl<'a, T: CreateReply> Create<'a, T> {
+    /// The same create with an id in its name that nobody else has, and how to find its node.
+    pub(crate) fn marked(mut self, client: &Client) -> Result<(Self, Mark), Error> {
+        let path = {
+            let path = self.parsed_path()?;
+            let (parent, name) = split(path.as_str());
+            format!("{parent}/{PREFIX}{}-{name}", uuid(client))
+        };
+        self.path = Cow::Owned(path);
+        self.protected = false;
+        let mut mark = self.mark(client)?;
+        // The id alone says that the node is the one.
+        mark.after = Zxid::ZERO;
+        Ok((self, mark))
+    }
+
+    /// How to find the node of this create, younger than all that is known now.
+    pub(crate) fn mark(&self, client: &Client) -> Result<Mark, Error> {
+        Ok(Mark {
+            path: self.parsed_path()?.as_str().to_owned(),
+            sequential: self.sequential,
+            ephemeral: self.is_ephemeral(),
+            after: client.last_zxid(),
+            keep: None,
+        })
+    }
+}
+
+/// A random UUID in its usual form.
+fn uuid(client: &Client) -> String {
+    let mut id = client.unique_id();
+    // Version 4, variant 1.
+    id.replace_range(12..13, "4");
+    id.replace_range(16..17, "a");
+    for dash in [20, 16, 12, 8] {
+        id.insert(dash, '-');
+    }
+    id
+}
+
+/// Deletes what a protected create may have made, unless it is told that all is well. Dropped
+/// with a create that is given up.
+pub(crate) struct Cleanup {
+    task: Option<(Client, Mark)>,
+    session: Option<SessionId>,
+    /// Connections lost before.
+    losses: u64,
+}
+
+impl Cleanup {
+    pub(crate) fn new(client: &Client, mark: &Mark) -> Self {
+        Self {
+            task: Some((client.clone(), mark.clone())),
+            session: client.client_id().map(|(id, _)| id),
+            losses: client.stats().session.losses,
+        }
+    }
+
+    /// There is nothing to clean up, or its owner knows its name.
+    pub(crate) fn disarm(&mut self) {
+        self.task = None;
+    }
+
+    /// The node with this path is the one, and those of other attempts are not.
+    pub(crate) fn keep(&mut self, path: &str) {
+        if let Some((_, mark)) = &mut self.task {
+            mark.keep = Some(path.to_owned());
+        }
+    }
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        if let Some((client, mark)) = self.task.take() {
+            let (session, losses) = (self.session, self.losses);
+            let spawner = client.clone();
+            spawner.spawn(clean_up(client, mark, session, losses));
+        }
+    }
+}
+
+/// Finds and deletes the node. Ends when there is none any more, or when nothing can be done.
+///
+/// On the connection of the create one look tells, as servers keep the order. A server may read
+/// what an earlier connection has left behind after it has answered on a new one, so that one look
+/// there is not enough.
+async fn clean_up(client: Client, mark: Mark, session: Option<SessionId>, losses: u64) {
+    let mut pauses = PAUSES.iter();
+    loop {
+        let result = match mark.find(&client, None).await {
+            Ok(Some((path, _))) => client.delete(&path).urgent().until(None).await,
+            Ok(None) if client.stats().session.losses == losses => return,
+            Ok(None) => {
+                let Some(pause) = pauses.next() else {
+                    return;
+                };
+                if client.sleep(*pause).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) | Err(Error::NoNode) => continue,
+            Err(Error::SessionExpired { .. }) if mark.ephemeral => return,
+            Err(Error::SessionExpired { .. } | Error::Timeout { .. }) => {}
+            Err(error) if error.is_retryable() => {}
+            Err(error) => {
+                tracing::warn!(path = mark.path, %error, "an abandoned node could not be deleted");
+                return;
+            }
+        }
+        let now = client.client_id().map(|(id, _)| id);
+        if mark.ephemeral && session.is_some() && now != session {
+            return;
+        }
+        if client.sleep(PAUSE).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_split_at_the_last_slash() {
+        assert_eq!(split("/a/b"), ("/a", "b"));
+        assert_eq!(split("/b"), ("", "b"));
+        assert_eq!(split("/a/"), ("/a", ""));
+    }
+}

@@ -1,0 +1,253 @@
+//! The attempts of a call, one after the other.
+
+use std::time::{Duration, Instant};
+
+use zk_proto::SessionId;
+use zk_session::{Backoff, Outcome, Rng};
+
+use crate::op::retry::{Attempts, Doubt, Plan, Resolved, Resolver, Rule};
+use crate::op::{Kind, Op, Started};
+use crate::{Client, Error};
+
+/// The attempts of one call, in progress.
+pub(super) struct Run {
+    client: Client,
+    plan: Plan,
+    begun: Instant,
+    deadline: Option<Instant>,
+    /// The session in which the first attempt was made, if there was one.
+    session: Option<SessionId>,
+    backoff: Option<(Backoff, Rng)>,
+    attempts: u32,
+    /// May an attempt have succeeded?
+    doubt: bool,
+    /// Was there ever an attempt that may have succeeded?
+    lost: bool,
+}
+
+impl Run {
+    pub(super) fn new(
+        client: Client,
+        plan: Plan,
+        (begun, deadline): (Instant, Option<Instant>),
+    ) -> Self {
+        let session = client.client_id().map(|(id, _)| id);
+        Self {
+            client,
+            plan,
+            begun,
+            deadline,
+            session,
+            backoff: None,
+            attempts: 0,
+            doubt: false,
+            lost: false,
+        }
+    }
+
+    pub(super) async fn drive<K: Kind>(
+        mut self,
+        mut attempts: Attempts<K>,
+        first: Result<Started<K::Output>, Error>,
+    ) -> Result<K::Output, Error> {
+        let result = self.repeat(&mut attempts, first).await;
+        let Some((cleanup, path)) = &mut attempts.cleanup else {
+            return result;
+        };
+        match &result {
+            // The node of a lost attempt may still turn up beside that of a later one.
+            Ok(value) if self.lost => cleanup.keep(path(value)),
+            Ok(_) => cleanup.disarm(),
+            Err(error) if !self.lost && error.outcome() == Some(Outcome::NotApplied) => {
+                cleanup.disarm();
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn repeat<K: Kind>(
+        &mut self,
+        attempts: &mut Attempts<K>,
+        first: Result<Started<K::Output>, Error>,
+    ) -> Result<K::Output, Error> {
+        let mut result = finish(first).await;
+        loop {
+            self.attempts = self.attempts.saturating_add(1);
+            let error = match result {
+                Err(error) => error,
+                value => return value,
+            };
+            let unknown = error.outcome() == Some(Outcome::Unknown);
+            match &mut attempts.rule {
+                Rule::Delete(_) if self.doubt && error == Error::NoNode => {
+                    let rule = std::mem::replace(&mut attempts.rule, Rule::Read);
+                    if let Rule::Delete(done) = rule {
+                        return Ok(done);
+                    }
+                }
+                Rule::Read => {}
+                Rule::Write | Rule::Delete(_) | Rule::Look(..) | Rule::Refuse(_) => {
+                    self.doubt |= unknown;
+                    self.lost |= unknown;
+                }
+            }
+            // It may be the node of an attempt that was taken for lost.
+            let late = self.lost && error == Error::NodeExists;
+            let late = late && matches!(attempts.rule, Rule::Look(..));
+            self.doubt |= late;
+            if !late && !self.repeats(&error, attempts.session_bound) {
+                return Err(self.given_up(error));
+            }
+            self.check_session(attempts.session_bound)?;
+            let error = match (&mut attempts.rule, self.doubt) {
+                (Rule::Refuse(why), true) => return Err(unknown_because(*why, error)),
+                (Rule::Look(resolver, why), true) => {
+                    match self.look(resolver, *why, error).await? {
+                        Looked::Applied(value) => {
+                            self.doubt = false;
+                            return Ok(value);
+                        }
+                        Looked::NotApplied(error) => {
+                            // Seen from another session it proves nothing.
+                            self.check_session(attempts.session_bound)?;
+                            self.doubt = false;
+                            if late {
+                                return Err(error);
+                            }
+                            error
+                        }
+                    }
+                }
+                _ => error,
+            };
+            if self.plan.policy.is_none() {
+                return Err(error);
+            }
+            self.pause(error).await?;
+            self.check_session(attempts.session_bound)?;
+            let limit = self.plan.attempt_deadline(self.client.now(), self.deadline);
+            if self.session.is_none() {
+                self.session = self.client.client_id().map(|(id, _)| id);
+            }
+            result = Op::new(&self.client, &mut attempts.kind).until(limit).await;
+        }
+    }
+
+    /// Finds out what became of the attempts.
+    async fn look<T>(
+        &mut self,
+        resolver: &mut Resolver<T>,
+        why: Doubt,
+        last: Error,
+    ) -> Result<Looked<T>, Error> {
+        loop {
+            match resolver(self.client.clone(), self.deadline).await {
+                Ok(Resolved::Applied(value)) => return Ok(Looked::Applied(value)),
+                Ok(Resolved::NotApplied) => return Ok(Looked::NotApplied(unsent(last))),
+                Ok(Resolved::Unknown) => return Err(unknown_because(why, last)),
+                Err(error) if self.repeats(&error, false) && !self.is_late(Duration::ZERO) => {
+                    self.pause(last.clone()).await?;
+                }
+                Err(Error::Timeout { .. }) => return Err(last),
+                Err(error) if error.outcome() == Some(Outcome::Applied) => return Err(error),
+                Err(error) => return Err(unknown_because(Doubt::LookFailed, error)),
+            }
+        }
+    }
+
+    /// Can the call, or the look at it, succeed when it is made again?
+    fn repeats(&self, error: &Error, session_bound: bool) -> bool {
+        let expired = matches!(error, Error::SessionExpired { .. });
+        let late = matches!(error, Error::Timeout { .. });
+        let go_on = !session_bound && !self.plan.within_session;
+        late || (expired && go_on) || error.is_retryable()
+    }
+
+    /// What depends on the session ends with it.
+    fn check_session(&self, bound: bool) -> Result<(), Error> {
+        let now = self.client.client_id().map(|(id, _)| id);
+        if bound && self.session.is_some() && now != self.session {
+            return Err(Error::SessionExpired { sent: self.doubt });
+        }
+        Ok(())
+    }
+
+    /// An error that ends it, together with what is not known of earlier attempts.
+    fn given_up(&self, error: Error) -> Error {
+        match error.outcome() {
+            Some(Outcome::NotApplied) if self.doubt => {
+                unknown_because(Doubt::RepetitionFailed, error)
+            }
+            _ => error,
+        }
+    }
+
+    fn is_late(&self, wait: Duration) -> bool {
+        self.deadline.is_some_and(|end| {
+            self.client
+                .now()
+                .checked_add(wait)
+                .is_none_or(|then| then >= end)
+        })
+    }
+
+    /// Waits until the next attempt, or says that there is to be none.
+    async fn pause(&mut self, error: Error) -> Result<(), Error> {
+        let (client, plan) = (&self.client, &self.plan);
+        let (backoff, rng) = self.backoff.get_or_insert_with(|| {
+            let policy = plan.policy.clone().unwrap_or_default();
+            (Backoff::new(policy), Rng::new(client.random_seed()))
+        });
+        let elapsed = client.now().saturating_duration_since(self.begun);
+        let wait = backoff.after_failure(rng, elapsed, Duration::MAX);
+        let Some(wait) = wait.filter(|wait| !self.is_late(*wait)) else {
+            if self.plan.policy.is_none() {
+                return Err(error);
+            }
+            return Err(self.exhausted(error));
+        };
+        tracing::debug!(attempts = self.attempts, ?wait, %error, "trying again");
+        let slept = self.client.sleep(wait).await;
+        slept.map_err(|_| Error::Closed { sent: self.doubt })
+    }
+
+    fn exhausted(&self, error: Error) -> Error {
+        let own = error.outcome().unwrap_or(Outcome::Unknown);
+        Error::RetryFailed {
+            attempts: self.attempts,
+            outcome: if self.doubt { Outcome::Unknown } else { own },
+            last: Box::new(error),
+        }
+    }
+}
+
+enum Looked<T> {
+    Applied(T),
+    NotApplied(Error),
+}
+
+fn unknown_because(why: Doubt, last: Error) -> Error {
+    Error::Unknown {
+        why,
+        last: Box::new(last),
+    }
+}
+
+/// The same failure of a call that is known by now not to have been carried out.
+fn unsent(mut error: Error) -> Error {
+    if let Error::ConnectionLoss { sent }
+    | Error::Timeout { sent }
+    | Error::SessionExpired { sent } = &mut error
+    {
+        *sent = false;
+    }
+    error
+}
+
+async fn finish<T>(started: Result<Started<T>, Error>) -> Result<T, Error> {
+    match started? {
+        Started::Sent(result) => result.await,
+        Started::Steps(steps) => steps.await,
+    }
+}

@@ -1,0 +1,248 @@
+//! Protected creates.
+
+use std::time::Duration;
+
+use zk_proto::{ErrorCode, OpCode};
+
+use super::retrying::policy;
+use super::world::{Fault, SESSION, World};
+use super::{Rig, poll_once};
+use crate::{BackoffPolicy, Client, Error, Outcome};
+
+/// The id in the name, which has the form that Curator's have.
+fn id(path: &str) -> &str {
+    let name = path.rsplit_once('/').unwrap().1;
+    let (id, _) = name.strip_prefix("_c_").unwrap().split_at(36);
+    assert_eq!(id.matches('-').count(), 4, "{path}");
+    assert_eq!(&name[39..40], "-", "{path}");
+    id
+}
+
+#[test]
+fn a_lost_reply_is_made_good() {
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::LostAfter);
+    let path = world.run(client.create("/a/n", "").protected()).unwrap();
+    assert!(path.ends_with("-n"), "{path}");
+    id(&path);
+    world.fail(OpCode::CREATE, Fault::LostAfter);
+    let made = client
+        .create("/a/n-", "")
+        .ephemeral()
+        .sequential()
+        .protected();
+    let second = world.run(made).unwrap();
+    assert!(second.ends_with("-n-0000000001"), "{second}");
+    assert_ne!(id(&path), id(&second));
+    assert_eq!(world.count("create"), 2);
+    let mut paths = world.paths();
+    paths.retain(|path| *path != "/a");
+    assert_eq!(paths.len(), 2);
+    world.settle();
+    assert_eq!(world.count("delete"), 0);
+}
+
+#[test]
+fn a_lost_request_is_not_applied() {
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::LostBefore);
+    let made = client.create("/a/n-", "").sequential().protected();
+    let error = world.run(made).unwrap_err();
+    assert_eq!(error, Error::ConnectionLoss { sent: false });
+    assert_eq!(error.outcome(), Some(Outcome::NotApplied));
+    world.settle();
+    assert_eq!(world.paths(), ["/a"]);
+}
+
+#[test]
+fn a_retry_makes_it_once() {
+    let mut world = World::of(Rig::new("h1/app"), &["/app", "/app/a"]);
+    let client = world.rig.client.clone();
+    // The look is lost, too, and then the second attempt's reply.
+    for (opcode, fault) in [
+        (OpCode::CREATE2, Fault::LostBefore),
+        (OpCode::SYNC, Fault::LostBefore),
+        (OpCode::CREATE2, Fault::LostAfter),
+        (OpCode::GET_CHILDREN, Fault::LostAfter),
+    ] {
+        world.fail(opcode, fault);
+    }
+    let made = client
+        .create("/a/", "x")
+        .sequential()
+        .protected()
+        .with_stat();
+    let policy = BackoffPolicy::new().max_tries(8);
+    let (path, stat) = world.run(client.retry(&policy, made)).unwrap();
+    assert!(
+        path.starts_with("/a/_c_") && path.ends_with("-0000000000"),
+        "{path}"
+    );
+    assert_eq!(stat, world.nodes[&format!("/app{path}")].stat);
+    assert_eq!(world.count("create2"), 2);
+    assert_eq!(world.paths().len(), 3);
+}
+
+#[test]
+fn missing_parents_are_made() {
+    let mut world = World::new(&[]);
+    let client = world.rig.client.clone();
+    let made = client.create("/a/b/n", "").make_path().protected();
+    let path = world.run(made).unwrap();
+    assert!(path.starts_with("/a/b/_c_"), "{path}");
+}
+
+#[test]
+fn a_foreign_node_of_a_similar_name_is_not_taken() {
+    let mut world = World::new(&[
+        "/a",
+        "/a/_c_",
+        "/a/_c_0",
+        "/a/_c_00000000-0000-4000-a000-000000000000-n-0000000001",
+    ]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::LostBefore);
+    let made = client.create("/a/n-", "").sequential().protected();
+    assert!(world.run(made).is_err());
+}
+
+#[test]
+fn a_node_of_an_old_session_does_not_count() {
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::Silent);
+    let made = client
+        .create("/a/n-", "")
+        .ephemeral()
+        .sequential()
+        .protected();
+    let mut made = client.retry(&policy(), made);
+    assert!(poll_once(&mut made).is_pending());
+    world.serve();
+    // It is there, but somebody else's by now.
+    let node = world
+        .nodes
+        .iter_mut()
+        .find(|(path, _)| path.contains("_c_"));
+    node.unwrap().1.stat.ephemeral_owner.0 = SESSION - 1;
+    world.rig.cut();
+    let path = world.run(made).unwrap();
+    assert!(path.ends_with("-n-0000000001"), "{path}");
+    assert_eq!(world.nodes[&path].stat.ephemeral_owner.0, SESSION);
+    assert_eq!(world.count("create"), 2);
+}
+
+/// Gives up a create, and expects that nothing is left of it.
+fn give_up(world: &mut World, give_up: impl FnOnce(&mut World, &Client)) {
+    let client = world.rig.client.clone();
+    give_up(world, &client);
+    world.settle();
+    assert_eq!(world.paths(), ["/a"], "{:?}", world.log);
+}
+
+#[test]
+fn what_is_given_up_leaves_no_node_behind() {
+    let mut world = World::new(&["/a"]);
+    let world = &mut world;
+    // Dropped with the reply still to come.
+    give_up(world, |world, client| {
+        let mut made = client.create("/a/n", "").protected();
+        assert!(poll_once(&mut made).is_pending());
+        drop(made);
+        world.serve();
+    });
+    // Dropped when the reply is there, and nobody has looked.
+    give_up(world, |world, client| {
+        let mut made = client
+            .create("/a/n", "")
+            .ephemeral()
+            .sequential()
+            .protected();
+        assert!(poll_once(&mut made).is_pending());
+        world.serve();
+        assert_eq!(world.paths().len(), 2);
+        drop(made);
+    });
+    // Dropped after the reply was lost.
+    give_up(world, |world, client| {
+        world.fail(OpCode::CREATE, Fault::LostAfter);
+        let mut made = client.retry(&policy(), client.create("/a/n", "").protected());
+        assert!(poll_once(&mut made).is_pending());
+        world.serve();
+        assert_eq!(world.paths().len(), 2);
+        drop(made);
+        // The first attempt to clean up is lost, too.
+        world.fail(OpCode::DELETE, Fault::LostBefore);
+    });
+    // Timed out.
+    give_up(world, |world, client| {
+        world.fail(OpCode::CREATE, Fault::Silent);
+        let made = client
+            .create("/a/n", "")
+            .protected()
+            .timeout(Duration::from_millis(100));
+        assert_eq!(world.run(made), Err(Error::Timeout { sent: true }));
+    });
+    // Sent, and the result dropped.
+    give_up(world, |world, client| {
+        let made = client.create("/a/n", "").protected().send();
+        world.rig.handler.run_tasks();
+        drop(made);
+    });
+    // Given up before anything was sent: nothing is made at all.
+    let creates = world.count("create");
+    give_up(world, |_, client| {
+        let mut made = client.create("/a/n", "").protected();
+        assert!(poll_once(&mut made).is_pending());
+    });
+    assert_eq!(world.count("create"), creates);
+}
+
+#[test]
+fn a_refusal_leaves_nothing_to_clean_up() {
+    let mut world = World::new(&[]);
+    let client = world.rig.client.clone();
+    assert_eq!(
+        world.run(client.create("/a/n", "").protected()),
+        Err(Error::NoNode)
+    );
+    world.fail(OpCode::CREATE, Fault::Answer(ErrorCode::NO_AUTH));
+    assert_eq!(
+        world.run(client.create("/n", "").protected()),
+        Err(Error::NoAuth)
+    );
+    assert_eq!(world.rig.handler.tasks(), 0);
+}
+
+#[test]
+fn what_a_server_reads_late_is_found_and_deleted() {
+    // Behind the look: the second attempt meets the node of the first.
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::Late(OpCode::EXISTS));
+    let made = client.retry(&policy(), client.create("/a/n", "").protected());
+    let path = world.run(made).unwrap();
+    world.settle();
+    assert_eq!(world.paths(), ["/a", &*path]);
+    // The same, and a second node is made.
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::Late(OpCode::GET_CHILDREN));
+    let made = client.create("/a/n-", "").sequential().protected();
+    let path = world.run(client.retry(&policy(), made)).unwrap();
+    assert_eq!(world.paths().len(), 3);
+    world.settle();
+    assert_eq!(world.paths(), ["/a", &*path]);
+    // Behind the first look of the background.
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::Late(OpCode::GET_CHILDREN));
+    let mut made = client.create("/a/n-", "").sequential().protected();
+    assert!(poll_once(&mut made).is_pending());
+    world.serve();
+    drop(made);
+    world.settle();
+    assert_eq!(world.paths(), ["/a"]);
+}

@@ -1,0 +1,355 @@
+//! A session, a model of its servers, and a network between them that does as it is told.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use zk_proto::ServerAddr;
+use zk_session::{Action, Config, ConnId, Event, Session, State};
+
+use crate::checks::{Checks, tag_of};
+use crate::cluster::{Cluster, Freight, Phase};
+
+/// An anchor, the same for all runs of this process.
+pub(crate) fn epoch() -> Instant {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an anchor; nothing depends on its value"
+    )]
+    fn now() -> Instant {
+        Instant::now()
+    }
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(|| now() + Duration::from_secs(1_000_000))
+}
+
+pub(crate) fn server(member: usize) -> ServerAddr {
+    ServerAddr::new(&format!("h{member}"), 2181)
+}
+
+/// A connection, seen from the driver.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Wire {
+    Connecting(usize),
+    Up,
+}
+
+pub(crate) struct Rig {
+    pub(crate) session: Session,
+    pub(crate) cluster: Cluster,
+    pub(crate) checks: Checks,
+    /// The true time: the latest that the session was told.
+    pub(crate) now: Instant,
+    /// How much earlier than that it is told for a while.
+    pub(crate) skew: Duration,
+    wires: BTreeMap<ConnId, Wire>,
+    pub(crate) old: Vec<ConnId>,
+    pub(crate) sasl: Vec<ConnId>,
+    /// Bytes are hidden by the security layer of these tests.
+    pub(crate) layered: bool,
+    /// Sessions that were ended by force, of which no deadline can know.
+    pub(crate) killed: bool,
+    pub(crate) transcript: String,
+    /// Look at once at what a frame has led to.
+    pub(crate) prompt: bool,
+    freight: Freight,
+    /// Events, and what the frame carried that led to them.
+    pub(crate) events: Vec<(Freight, Event)>,
+}
+
+impl Rig {
+    pub(crate) fn new(config: Arc<Config>, seed: u8, cluster: Cluster) -> Self {
+        let now = epoch();
+        let session = Session::new(config, [seed; 32], now);
+        Self {
+            checks: Checks::new(session.state()),
+            session,
+            cluster,
+            now,
+            skew: Duration::ZERO,
+            wires: BTreeMap::new(),
+            old: Vec::new(),
+            sasl: Vec::new(),
+            layered: false,
+            killed: false,
+            transcript: String::new(),
+            prompt: false,
+            freight: Freight::Other,
+            events: Vec::new(),
+        }
+    }
+
+    /// What the session is told the time is.
+    pub(crate) fn told(&self) -> Instant {
+        self.now - self.skew
+    }
+
+    pub(crate) fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        self.transcript.write_fmt(text).expect("a string grows");
+        self.transcript.push('\n');
+    }
+
+    /// Fetches all actions and events, of which there is an end.
+    pub(crate) fn drain(&mut self) {
+        let mut turns = 0;
+        while let Some(action) = self.session.poll_action() {
+            turns += 1;
+            assert!(turns < 10_000, "actions without end");
+            self.note(format_args!("{action:?}"));
+            self.act(action);
+        }
+        while let Some(event) = self.session.poll_event() {
+            turns += 1;
+            assert!(turns < 100_000, "events without end");
+            self.note(format_args!("{event:?}"));
+            self.checks.event(&event);
+            self.events.push((self.freight, event));
+        }
+        if !self.checks.is_closed() {
+            self.checks.at_rest(self.session.state());
+        }
+        self.check_deadline();
+    }
+
+    fn check_deadline(&self) {
+        if self.killed {
+            return;
+        }
+        let Some((id, _)) = self.session.credentials() else {
+            return;
+        };
+        let Cluster {
+            sessions, expired, ..
+        } = &self.cluster;
+        let Some(record) = sessions.get(&id.0).or_else(|| expired.get(&id.0)) else {
+            return;
+        };
+        let allowed = record.touched + record.timeout;
+        self.checks.deadline(self.session.deadline(), Some(allowed));
+        if let State::Suspended { until } = self.session.state() {
+            // What is past promises nothing.
+            let until = Some(until).filter(|at| *at > self.now);
+            self.checks.deadline(until, Some(allowed));
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Connect { conn, server, .. } => {
+                let member = server.host().trim_start_matches('h').parse::<usize>();
+                let member = member.expect("h and a number") % self.cluster.members.len();
+                let known = self.wires.insert(conn, Wire::Connecting(member));
+                assert!(known.is_none() && !self.old.contains(&conn), "{conn} twice");
+                assert!(self.wires.len() <= 2, "one connection and one probe");
+            }
+            Action::Disconnect { conn, .. } => {
+                // It may have ended by itself meanwhile.
+                if self.wires.remove(&conn).is_some() {
+                    self.hang_up(conn);
+                } else {
+                    assert!(self.old.contains(&conn), "{conn} was never asked for");
+                }
+            }
+            Action::Sasl { conn, .. } => self.sasl.push(conn),
+        }
+    }
+
+    fn hang_up(&mut self, conn: ConnId) {
+        self.old.push(conn);
+        // What is in its buffers is still carried out, unless the test says otherwise.
+        while self.cluster.serve(conn) {}
+        self.cluster.peers.remove(&conn);
+    }
+
+    pub(crate) fn conns(&self) -> Vec<ConnId> {
+        self.wires.keys().copied().collect()
+    }
+
+    pub(crate) fn pick(&self, which: usize) -> Option<ConnId> {
+        let conns = self.conns();
+        (!conns.is_empty()).then(|| conns[which % conns.len()])
+    }
+
+    /// A connection that is being made is up.
+    pub(crate) fn connected(&mut self, conn: ConnId) {
+        if let Some(Wire::Connecting(member)) = self.wires.get(&conn).cloned() {
+            self.wires.insert(conn, Wire::Up);
+            self.cluster.accept(conn, member);
+            self.session.handle_connected(self.told(), conn);
+        }
+    }
+
+    /// A connection breaks, in either state.
+    pub(crate) fn cut(&mut self, conn: ConnId, why: io::ErrorKind, served: bool) {
+        if self.wires.remove(&conn).is_some() {
+            if !served {
+                self.cluster.peers.remove(&conn);
+            }
+            self.hang_up(conn);
+            self.session.handle_disconnected(self.told(), conn, why);
+        }
+    }
+
+    /// Writes what the session has to send, at most so many times.
+    pub(crate) fn transmit(&mut self, conn: ConnId, times: usize) -> bool {
+        if self.wires.get(&conn) != Some(&Wire::Up) {
+            return false;
+        }
+        let mut any = false;
+        for _ in 0..times {
+            let mut out = Vec::new();
+            let told = self.session.poll_transmit(self.told(), conn, &mut out);
+            assert_eq!(told, out.len(), "it says what it appends");
+            if out.is_empty() {
+                return any;
+            }
+            any = true;
+            self.note(format_args!("{conn} > {out:?}"));
+            if self.layered {
+                out.iter_mut().for_each(|b| *b ^= MASK);
+            }
+            self.cluster.receive(conn, &out);
+            self.record_sent(&out);
+        }
+        any
+    }
+
+    fn record_sent(&mut self, out: &[u8]) {
+        // Frames may have been answered at once, and so be gone: look at the bytes themselves.
+        let mut rest = out;
+        while let Some(at) = rest.iter().position(|b| *b == b'#') {
+            self.checks.sent.extend(tag_of(&rest[at..]));
+            rest = &rest[at + 1..];
+        }
+    }
+
+    /// Carries one frame to the client, cut into pieces of so many bytes.
+    pub(crate) fn deliver(&mut self, conn: ConnId, piece: usize) -> Option<Freight> {
+        if self.wires.get(&conn) != Some(&Wire::Up) {
+            return None;
+        }
+        let peer = self.cluster.peers.get_mut(&conn)?;
+        let Some((freight, mut bytes)) = peer.out.pop_front() else {
+            if peer.phase == Phase::Closed {
+                self.cut(conn, io::ErrorKind::UnexpectedEof, true);
+            }
+            return None;
+        };
+        if self.layered {
+            bytes.iter_mut().for_each(|b| *b ^= MASK);
+        }
+        if self.prompt {
+            self.drain();
+            self.freight = freight;
+        }
+        for chunk in bytes.chunks(piece.max(1)) {
+            self.session.handle_data(self.told(), conn, chunk);
+        }
+        if self.prompt {
+            self.drain();
+            self.freight = Freight::Other;
+        }
+        Some(freight)
+    }
+
+    /// Time passes, and what is due is done: after which nothing more is due.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.now += by;
+        self.cluster.advance(self.now);
+        self.skew = Duration::ZERO;
+        self.session.handle_timeout(self.now);
+        self.settle();
+    }
+
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..64 {
+            self.drain();
+            let next = self.session.poll_timeout();
+            if next.is_none_or(|at| at > self.now) {
+                return;
+            }
+            self.session.handle_timeout(self.now);
+        }
+        panic!("a busy loop over {:?}", self.session.timeout_reason());
+    }
+
+    /// One turn in which everyone does all that can be done. Was there anything?
+    pub(crate) fn turn(&mut self) -> bool {
+        let mut any = false;
+        self.settle();
+        for conn in self.conns() {
+            if matches!(self.wires.get(&conn), Some(Wire::Connecting(_))) {
+                self.connected(conn);
+                any = true;
+            }
+            any |= self.transmit(conn, 10_000);
+            while self.cluster.serve(conn) {
+                any = true;
+            }
+            for member in std::mem::take(&mut self.sasl) {
+                let token = Ok(b"later".to_vec());
+                self.session.handle_sasl(self.told(), member, token);
+                any = true;
+            }
+            while self.wires.contains_key(&conn) {
+                let closed = self.deliver(conn, usize::MAX).is_none();
+                self.drain();
+                if closed {
+                    break;
+                }
+                any = true;
+            }
+        }
+        self.drain();
+        any
+    }
+
+    /// Turns until nothing is left to do at this moment.
+    pub(crate) fn quiesce(&mut self) {
+        for _ in 0..400 {
+            if !self.turn() {
+                return;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    /// Ends the session and looks at what is left of it.
+    pub(crate) fn finish(&mut self, cooperative: bool) {
+        self.skew = Duration::ZERO;
+        for member in 0..self.cluster.members.len() {
+            self.cluster.heal(member);
+        }
+        self.session.close(self.now, Duration::from_secs(3));
+        for _ in 0..400 {
+            self.settle();
+            if self.session.is_finished() {
+                break;
+            }
+            if !(cooperative && self.turn()) {
+                let next = self.session.poll_timeout().expect("something is awaited");
+                self.advance(next.saturating_duration_since(self.now));
+            }
+        }
+        assert!(self.session.is_finished(), "the close never ends");
+        assert!(self.wires.is_empty(), "connections are left");
+        self.checks.finished(&self.cluster.applied);
+        let stats = self.session.stats();
+        let left = [
+            stats.in_flight,
+            stats.queued,
+            stats.pending_bytes,
+            stats.watches,
+            stats.watched_paths,
+            stats.timers,
+            stats.deadlines,
+            stats.events,
+        ];
+        assert_eq!(left, [0; 8], "something is left: {stats:?}");
+    }
+}
+
+/// What the security layer of these tests does to each byte.
+pub(crate) const MASK: u8 = 0x5a;
