@@ -162,6 +162,21 @@ fn with_a_sync_as_keep_alive_the_deadline_stays_ahead() {
     rig.nothing_happened();
 }
 
+/// Reads keep the connection busy, and prove nothing: the `sync`s must not wait for a pause.
+#[test]
+fn the_deadline_stays_ahead_under_reads_too() {
+    let mut rig = Rig::to_connected();
+    rig.session.set_keep_alive(rig.now, KeepAlive::Sync);
+    for _ in 0..400 {
+        rig.idle(T / 16);
+        let id = rig.submit(&get("/a"));
+        rig.answer_all();
+        rig.ok(id);
+        let left = rig.session.deadline().map(|at| at - rig.now);
+        assert!(left >= Some(T / 2 - MARGIN), "{left:?} are left");
+    }
+}
+
 #[test]
 fn a_sync_as_keep_alive_begins_at_once_on_an_idle_connection() {
     let mut rig = Rig::to_connected();
@@ -169,6 +184,15 @@ fn a_sync_as_keep_alive_begins_at_once_on_an_idle_connection() {
     rig.session.set_keep_alive(rig.now, KeepAlive::Sync);
     rig.idle(ms(1));
     assert!(rig.session.deadline() > Some(rig.now + T / 4));
+}
+
+#[test]
+fn auth_does_not_put_off_the_next_ping() {
+    let mut rig = Rig::to_connected();
+    rig.now += T / 4;
+    done_after(&mut rig, &auth("u:p"), ms(0));
+    rig.pass(T / 3 - rig.since_start());
+    rig.asked_for(&Request::Ping);
 }
 
 #[test]
