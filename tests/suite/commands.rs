@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use zk::{Client, Error, LinkError, Outcome};
-use zk_testkit::Proxy;
 
 use crate::support::{Env, lose_connection, next, session_of};
 
@@ -51,7 +50,7 @@ pub(crate) fn the_version_is_known(env: &Env) {
 }
 
 pub(crate) fn the_connected_server_is_asked(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
     let before = proxy.accepted();
     assert_eq!(client.command("ruok").wait().unwrap(), "imok");
@@ -72,9 +71,8 @@ pub(crate) fn the_connected_server_is_asked(env: &Env) {
 }
 
 pub(crate) fn silence_is_given_up(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
-    client.sync("/").wait().unwrap();
     proxy.stall();
     let error = client
         .command("ruok")

@@ -18,11 +18,9 @@ use crate::support::{
 const MOMENT: Duration = Duration::from_millis(30);
 
 /// A connected client whose server can be held up.
-fn held(env: &Env) -> (Proxy, Client) {
-    let proxy = Proxy::start(env.address()).unwrap();
+fn held(env: &Env) -> (Arc<Proxy>, Client) {
+    let proxy = env.proxy();
     let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
-    // Lets the look at the root path get out of the way.
-    client.sync("/").wait().unwrap();
     (proxy, client)
 }
 

@@ -10,7 +10,6 @@ use zk::{
     BackoffPolicy, Client, Error, GiveUp, LinkError, Listen, Outcome, Password, ServerAddr,
     SessionId, State, StateReason,
 };
-use zk_testkit::Proxy;
 
 use crate::support::strangers::{answers, nobody, silent, stranger};
 use crate::support::{
@@ -207,7 +206,7 @@ pub(crate) fn what_is_asked_before_the_first_connection_waits(env: &Env) {
 }
 
 pub(crate) fn what_is_asked_while_suspended_waits(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
     let before = session_of(&client);
     let mut changes = client.state_changes();
@@ -223,7 +222,7 @@ pub(crate) fn what_is_asked_while_suspended_waits(env: &Env) {
 }
 
 pub(crate) fn what_waits_fails_unsent_if_the_session_has_expired(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
     let mut changes = client.state_changes();
     proxy.refuse(true).unwrap();
@@ -258,7 +257,7 @@ pub(crate) fn what_is_asked_after_the_loss_waits_for_the_next_session(env: &Env)
 
 /// A client that hears of no server says that its session is lost, by its own clock.
 pub(crate) fn a_session_without_contact_is_given_up(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let mut builder = Client::builder(env.hosts_at(proxy.address()));
     let client = env.connect(
         builder
@@ -362,7 +361,7 @@ pub(crate) fn a_restarted_client_does_not_resume_what_it_once_resumed(env: &Env)
 }
 
 pub(crate) fn set_hosts_moves_the_connection_not_the_session(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = env.client();
     let before = session_of(&client);
     assert_eq!(
