@@ -294,9 +294,7 @@ impl Rig {
                 idle = false;
             }
             while let Some(event) = self.session.poll_event() {
-                self.rules.event(&event);
-                self.events.push_back(event);
-                idle = false;
+                idle = !self.told(event);
             }
             let conns: Vec<ConnId> = self.peers.keys().copied().collect();
             for conn in conns {
@@ -316,6 +314,13 @@ impl Rig {
             self.session.state(),
             "every change is told"
         );
+    }
+
+    /// Takes note of an event.
+    pub(crate) fn told(&mut self, event: Event) -> bool {
+        self.rules.event(&event);
+        self.events.push_back(event);
+        true
     }
 
     fn act(&mut self, action: Action) {
