@@ -78,7 +78,7 @@ fn tour(options: &Options) -> Result<(), Error> {
     step("close");
     client.close().wait()?;
     say("the server confirmed it");
-    println!("\nThat was the tour.");
+    step("That was the tour.");
     Ok(())
 }
 
