@@ -7,7 +7,7 @@ use zk::threads::ThreadsHandler;
 use zk_testkit::Version;
 
 use crate::suite::mount;
-use crate::support::{self, Env};
+use crate::support::{self, Env, Heard, LIMIT, wait_until};
 
 fn make() -> Arc<dyn Handler> {
     Arc::new(ThreadsHandler::new())
@@ -15,6 +15,36 @@ fn make() -> Arc<dyn Handler> {
 
 fn run(version: Version, name: &str, test: fn(&Env)) {
     support::run(version, name, make, test);
+}
+
+/// Threads run only while there are clients for them.
+fn threads_end_with_the_last_client(env: &Env) {
+    let handler = ThreadsHandler::new();
+    assert_eq!(handler.threads(), 0);
+    for _ in 0..2 {
+        let connect = env.builder().connect(Arc::new(handler.clone()));
+        let client = connect.limit(LIMIT).wait().unwrap();
+        let heard = Heard::new();
+        let tell = heard.teller();
+        client
+            .exists("/")
+            .send()
+            .on_complete(move |stat| tell.send(stat).unwrap());
+        heard.next().unwrap();
+        assert!(handler.threads() >= 2);
+        client.close().wait().unwrap();
+        wait_until("the threads to end", || handler.threads() == 0);
+    }
+}
+
+#[test]
+#[ignore = "needs a real ZooKeeper: cargo xtask test"]
+fn threads_end_with_the_last_client_on_3_9() {
+    run(
+        Version::V3_9,
+        "threads_end",
+        threads_end_with_the_last_client,
+    );
 }
 
 mod on_3_8 {

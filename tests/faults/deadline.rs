@@ -12,7 +12,10 @@ const TICK: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 fn ensemble(version: Version) -> Cluster {
-    let options = Options::new().ensemble(3).tick(TICK).sync_limit(Duration::from_secs(8));
+    let options = Options::new()
+        .ensemble(3)
+        .tick(TICK)
+        .sync_limit(Duration::from_secs(8));
     cluster(version, options.proxied_quorum(true))
 }
 
@@ -33,7 +36,10 @@ fn stalled_client(cluster: &Cluster, member: usize) {
     let proxy = Proxy::start(cluster.address(member)).unwrap();
     let owner = client(&proxy.address().to_string(), TIMEOUT);
     run(cluster, &owner, member, || proxy.stall());
-    assert!(!matches!(owner.state(), State::Connected { .. }), "a dead link is noticed meanwhile");
+    assert!(
+        !matches!(owner.state(), State::Connected { .. }),
+        "a dead link is noticed meanwhile"
+    );
 }
 
 /// The owner's server is cut off from its leader, and goes on answering the owner.
@@ -47,7 +53,10 @@ pub(super) fn the_deadline_comes_before_the_end_on_an_isolated_follower(version:
 fn run(cluster: &Cluster, owner: &Client, owners: usize, fault: impl FnOnce()) {
     let observed = (0..cluster.len()).find(|m| *m != owners && Some(*m) == cluster.leader());
     let observed = observed.unwrap_or_else(|| cluster.followers()[0]);
-    let observer = client(&cluster.address(observed).to_string(), Duration::from_secs(10));
+    let observer = client(
+        &cluster.address(observed).to_string(),
+        Duration::from_secs(10),
+    );
     let _assured = owner.keep_alive_by_sync();
     owner.create("/owned", b"").ephemeral().wait().unwrap();
     let stat = observer.exists("/owned").synced().wait().unwrap();
@@ -58,13 +67,22 @@ fn run(cluster: &Cluster, owner: &Client, owners: usize, fault: impl FnOnce()) {
     let moved = zk_testkit::eventually(Duration::from_secs(10), || {
         owner.deadline().filter(|now| *now > first + TIMEOUT / 2)
     });
-    assert!(moved.is_some(), "with a sync every quarter the deadline moves on");
-    assert!(owner.deadline().unwrap() > Instant::now(), "while all is well it lies ahead");
+    assert!(
+        moved.is_some(),
+        "with a sync every quarter the deadline moves on"
+    );
+    assert!(
+        owner.deadline().unwrap() > Instant::now(),
+        "while all is well it lies ahead"
+    );
 
     let began = Instant::now();
     fault();
     let mut watch = watch;
-    let event = watch.wait_for(Duration::from_secs(30)).expect("the node goes").unwrap();
+    let event = watch
+        .wait_for(Duration::from_secs(30))
+        .expect("the node goes")
+        .unwrap();
     let dropped = Instant::now();
     assert_eq!(event.kind, EventType::NODE_DELETED);
     let deadline = owner.deadline().unwrap_or(began);
@@ -73,5 +91,9 @@ fn run(cluster: &Cluster, owner: &Client, owners: usize, fault: impl FnOnce()) {
         dropped - began,
         deadline.saturating_duration_since(began),
     );
-    assert!(deadline < dropped, "the deadline is {:?} late", deadline - dropped);
+    assert!(
+        deadline < dropped,
+        "the deadline is {:?} late",
+        deadline - dropped
+    );
 }

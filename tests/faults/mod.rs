@@ -17,7 +17,11 @@ use zk_testkit::{Cluster, Options, Version};
 /// Servers of `version`, with a short tick so that sessions can be short.
 fn cluster(version: Version, options: Options) -> Cluster {
     let cluster = Cluster::start(version, &options).unwrap();
-    eprintln!("on ZooKeeper {}, {} members", cluster.dist().release(), cluster.len());
+    eprintln!(
+        "on ZooKeeper {}, {} members",
+        cluster.dist().release(),
+        cluster.len()
+    );
     cluster
 }
 

@@ -30,12 +30,18 @@ pub(super) fn a_paused_server_is_noticed_in_time(version: Version) {
                 let limit = client.negotiated_timeout().unwrap() * 2 / 3;
                 let took = noticed - paused;
                 eprintln!("round {round}: the {who} client noticed after {took:?} of {limit:?}");
-                assert!(took <= limit + Duration::from_millis(250), "{who}: {took:?}");
+                assert!(
+                    took <= limit + Duration::from_millis(250),
+                    "{who}: {took:?}"
+                );
             }
         });
         cluster.resume(0);
         for client in [&idle, &busy] {
-            client.until_connected().wait_timeout(Duration::from_secs(30)).unwrap();
+            client
+                .until_connected()
+                .wait_timeout(Duration::from_secs(30))
+                .unwrap();
         }
     }
     idle.close().wait().unwrap();

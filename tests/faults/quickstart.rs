@@ -13,8 +13,17 @@ pub(super) fn the_tour_ends_alone(version: Version) {
     let cluster = cluster(version, Options::new());
     let output = tour(&cluster, &[]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["NodeDataChanged", "all 2 applied", "nothing applied", "That was the tour."] {
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for part in [
+        "NodeDataChanged",
+        "all 2 applied",
+        "nothing applied",
+        "That was the tour.",
+    ] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
 }
@@ -53,6 +62,9 @@ fn tour(cluster: &Cluster, more: &[&str]) -> Command {
     path.pop();
     path.push("examples/quickstart");
     let mut command = Command::new(path);
-    command.arg("--hosts").arg(cluster.connect_string()).args(more);
+    command
+        .arg("--hosts")
+        .arg(cluster.connect_string())
+        .args(more);
     command
 }

@@ -67,7 +67,12 @@ impl Set {
                 .map(|(_, watch)| Some(watch))
                 .collect(),
             persistent: each(|n| client.add_watch(&format!("/persistent/{n}")).send()),
-            recursive: each(|n| client.add_watch(&format!("/recursive/{n}")).recursive().send()),
+            recursive: each(|n| {
+                client
+                    .add_watch(&format!("/recursive/{n}"))
+                    .recursive()
+                    .send()
+            }),
         }
     }
 
@@ -77,9 +82,16 @@ impl Set {
         for n in (0..EACH).filter(|n| chosen(*n)) {
             pending.push(changer.create(&format!("/exist/{n}"), b"").send());
             pending.push(changer.create(&format!("/child/{n}/below"), b"").send());
-            pending.push(changer.create(&format!("/persistent/{n}/below"), b"").send());
+            pending.push(
+                changer
+                    .create(&format!("/persistent/{n}/below"), b"")
+                    .send(),
+            );
             pending.push(changer.create(&format!("/recursive/{n}/below"), b"").send());
-            changer.set(&format!("/data/{n}"), b"changed").send().detach();
+            changer
+                .set(&format!("/data/{n}"), b"changed")
+                .send()
+                .detach();
         }
         for result in pending {
             result.wait().unwrap();
@@ -103,7 +115,9 @@ impl Set {
                     continue;
                 }
                 let mut watch = watches[n].take().unwrap();
-                let event = watch.wait_for(LIMIT).unwrap_or_else(|| panic!("{kind} {n}: {what}"));
+                let event = watch
+                    .wait_for(LIMIT)
+                    .unwrap_or_else(|| panic!("{kind} {n}: {what}"));
                 let event = event.unwrap();
                 assert_eq!(event.kind, expected, "{kind} {n}");
                 assert_eq!(event.path, format!("/{kind}/{n}"));
@@ -119,12 +133,26 @@ impl Set {
     }
 
     fn expect_events(&mut self) {
-        for (n, stream) in self.persistent.iter_mut().enumerate().filter(|(n, _)| n % 2 == 1) {
+        for (n, stream) in self
+            .persistent
+            .iter_mut()
+            .enumerate()
+            .filter(|(n, _)| n % 2 == 1)
+        {
             let kind = EventType::NODE_CHILDREN_CHANGED;
             expect(stream, kind, &format!("/persistent/{n}"));
         }
-        for (n, stream) in self.recursive.iter_mut().enumerate().filter(|(n, _)| n % 2 == 1) {
-            expect(stream, EventType::NODE_CREATED, &format!("/recursive/{n}/below"));
+        for (n, stream) in self
+            .recursive
+            .iter_mut()
+            .enumerate()
+            .filter(|(n, _)| n % 2 == 1)
+        {
+            expect(
+                stream,
+                EventType::NODE_CREATED,
+                &format!("/recursive/{n}/below"),
+            );
         }
     }
 }
@@ -142,7 +170,10 @@ fn expect(stream: &mut WatchStream, kind: EventType, path: &str) {
 /// Sends one call for each number, then waits for all.
 fn each<T: Send + 'static>(send: impl Fn(usize) -> zk::AsyncResult<T>) -> Vec<T> {
     let pending: Vec<_> = (0..EACH).map(send).collect();
-    pending.into_iter().map(|result| result.wait().unwrap()).collect()
+    pending
+        .into_iter()
+        .map(|result| result.wait().unwrap())
+        .collect()
 }
 
 fn wait_until(mut done: impl FnMut() -> bool) {

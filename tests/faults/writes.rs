@@ -18,7 +18,10 @@ pub(super) fn no_acknowledged_write_is_lost_alone(version: Version) {
 }
 
 pub(super) fn no_acknowledged_write_is_lost_on_an_ensemble(version: Version) {
-    let cluster = cluster(version, Options::new().ensemble(3).tick(Duration::from_millis(500)));
+    let cluster = cluster(
+        version,
+        Options::new().ensemble(3).tick(Duration::from_millis(500)),
+    );
     run(&cluster, 6);
 }
 
@@ -83,7 +86,10 @@ fn write(client: &Client, over: &AtomicBool) -> BTreeMap<u64, Fate> {
     // On a slow machine there is little time between two kills.
     let enough = |next: u64| over.load(Ordering::Relaxed) && next > 5_000;
     while !enough(next) || !window.is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(300), "the writer does not end");
+        assert!(
+            start.elapsed() < Duration::from_secs(300),
+            "the writer does not end"
+        );
         while window.len() < WINDOW && !enough(next) {
             let path = format!("/writes/{next}");
             window.push_back((next, client.create(&path, b"x").send()));
@@ -97,8 +103,15 @@ fn write(client: &Client, over: &AtomicBool) -> BTreeMap<u64, Fate> {
 }
 
 fn check(client: &Client, fates: &BTreeMap<u64, Fate>) {
-    let children = client.get_children("/writes").linearizable().wait().unwrap();
-    let there: BTreeSet<u64> = children.iter().filter_map(|name| name.parse().ok()).collect();
+    let children = client
+        .get_children("/writes")
+        .linearizable()
+        .wait()
+        .unwrap();
+    let there: BTreeSet<u64> = children
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect();
     let mut count = BTreeMap::new();
     for (n, fate) in fates {
         *count.entry(format!("{fate:?}")).or_insert(0) += 1;
@@ -109,6 +122,12 @@ fn check(client: &Client, fates: &BTreeMap<u64, Fate>) {
         }
     }
     eprintln!("{} writes: {count:?}", fates.len());
-    assert!(count.get("Acknowledged").is_some_and(|n| *n > 1000), "too few: {count:?}");
-    assert!(count.contains_key("Unknown"), "no write was ever in flight at a kill: {count:?}");
+    assert!(
+        count.get("Acknowledged").is_some_and(|n| *n > 1000),
+        "too few: {count:?}"
+    );
+    assert!(
+        count.contains_key("Unknown"),
+        "no write was ever in flight at a kill: {count:?}"
+    );
 }

@@ -1,9 +1,10 @@
 //! How clients end, from everywhere, at any moment.
 
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use zk::{Client, Error, Listen, Outcome, State, StateReason};
-use zk_testkit::Proxy;
+use zk::{Error, Listen, Outcome, State, StateReason};
 
 use crate::support::{
     Env, Heard, LIMIT, assert_nothing_left, kill_session, lose_connection, next, quick, session_of,
@@ -79,6 +80,59 @@ pub(crate) fn closing_sends_what_was_submitted_before(env: &Env) {
     );
 }
 
+pub(crate) fn calls_race_with_the_close(env: &Env) {
+    for _ in 0..5 {
+        let client = env.client();
+        let start = Barrier::new(5);
+        thread::scope(|scope| {
+            for t in 0..4 {
+                let (client, start) = (&client, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    for n in 0.. {
+                        match client
+                            .create(&format!("/t{t}-{n}-"), b"")
+                            .sequential()
+                            .wait()
+                        {
+                            Ok(_) => {}
+                            Err(error) => return assert_eq!(error, CLOSED),
+                        }
+                    }
+                });
+            }
+            start.wait();
+            client.exists("/").wait().unwrap();
+            client.close().wait().unwrap();
+        });
+    }
+}
+
+pub(crate) fn completions_are_called_though_the_client_closes(env: &Env) {
+    let client = env.client();
+    let heard = Heard::new();
+    for n in 0..100 {
+        let tell = heard.teller();
+        let create = client.create(&format!("/n{n}"), b"").send();
+        create.on_complete(move |result| tell.send((n, result.is_ok())).unwrap());
+    }
+    let tell = heard.teller();
+    client
+        .close()
+        .send()
+        .on_complete(move |closed| tell.send((100, closed.is_ok())).unwrap());
+    let late = client.exists("/").send();
+    let tell = heard.teller();
+    late.on_complete(move |result| tell.send((101, result.is_ok())).unwrap());
+    let mut results: Vec<_> = (0..102).map(|_| heard.next()).collect();
+    // The refused one did not wait for the others.
+    results.sort_unstable();
+    assert!(
+        results.iter().all(|(n, ok)| *ok == (*n != 101)),
+        "{results:?}"
+    );
+}
+
 pub(crate) fn closing_right_after_the_start_works(env: &Env) {
     for _ in 0..10 {
         let client = env.start(&env.builder());
@@ -88,8 +142,8 @@ pub(crate) fn closing_right_after_the_start_works(env: &Env) {
 }
 
 pub(crate) fn closing_without_a_server_says_so(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     let id = session_of(&client);
     let mut changes = client.state_changes();
     proxy.refuse(true).unwrap();

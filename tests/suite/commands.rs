@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use zk::{Client, Error, LinkError, Outcome};
-use zk_testkit::Proxy;
+use zk::{Error, LinkError, Outcome};
 
 use crate::support::{Env, lose_connection, next, session_of};
 
@@ -51,8 +50,8 @@ pub(crate) fn the_version_is_known(env: &Env) {
 }
 
 pub(crate) fn the_connected_server_is_asked(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     let before = proxy.accepted();
     assert_eq!(client.command("ruok").wait().unwrap(), "imok");
     assert_eq!(proxy.accepted(), before + 1);
@@ -72,9 +71,8 @@ pub(crate) fn the_connected_server_is_asked(env: &Env) {
 }
 
 pub(crate) fn silence_is_given_up(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
-    client.sync("/").wait().unwrap();
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     proxy.stall();
     let error = client
         .command("ruok")

@@ -8,14 +8,11 @@ use zk_testkit::{Direction, Proxy};
 use crate::support::{Env, lose_connection, next, session_of};
 
 fn connect(env: &Env, proxy: &Proxy) -> zk::Client {
-    let client = env.connect(&zk::Client::builder(env.hosts_at(proxy.address())));
-    // Lets the look at the root path get out of the way.
-    client.sync("/").wait().unwrap();
-    client
+    env.connect(&env.builder_through(proxy))
 }
 
 pub(crate) fn a_lost_reply_leaves_the_outcome_unknown(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = connect(env, &proxy);
     let before = session_of(&client);
     // The connection is cut when the answer arrives, and the answer with it.
@@ -30,7 +27,7 @@ pub(crate) fn a_lost_reply_leaves_the_outcome_unknown(env: &Env) {
 }
 
 pub(crate) fn a_lost_request_leaves_the_outcome_unknown(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = connect(env, &proxy);
     proxy.cut_after(Direction::ToServer, 0);
     let error = client.create("/a", b"").wait().unwrap_err();
@@ -39,7 +36,7 @@ pub(crate) fn a_lost_request_leaves_the_outcome_unknown(env: &Env) {
 }
 
 pub(crate) fn a_large_write_may_break_off(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = connect(env, &proxy);
     client.create("/a", b"intact").wait().unwrap();
     let before = session_of(&client);
@@ -54,7 +51,7 @@ pub(crate) fn a_large_write_may_break_off(env: &Env) {
 
 /// Whatever was submitted before a loss fails with it: nothing may overtake what has failed.
 pub(crate) fn all_that_was_submitted_fails_with_the_connection(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = connect(env, &proxy);
     let mut changes = client.state_changes();
     proxy.stall_towards_client();
@@ -77,7 +74,7 @@ pub(crate) fn all_that_was_submitted_fails_with_the_connection(env: &Env) {
 }
 
 pub(crate) fn the_reason_of_a_loss_is_told(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = connect(env, &proxy);
     let mut changes = client.state_changes();
     proxy.cut();

@@ -18,11 +18,9 @@ use crate::support::{
 const MOMENT: Duration = Duration::from_millis(30);
 
 /// A connected client whose server can be held up.
-fn held(env: &Env) -> (Proxy, Client) {
-    let proxy = Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
-    // Lets the look at the root path get out of the way.
-    client.sync("/").wait().unwrap();
+fn held(env: &Env) -> (Arc<Proxy>, Client) {
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     (proxy, client)
 }
 
@@ -176,7 +174,7 @@ pub(crate) fn a_deadline_ends_a_call_that_was_not_sent(env: &Env) {
 
 pub(crate) fn every_call_can_have_a_deadline_by_default(env: &Env) {
     let (proxy, _) = held(env);
-    let mut builder = Client::builder(env.hosts_at(proxy.address()));
+    let mut builder = env.builder_through(&proxy);
     let client = env.connect(builder.request_timeout(Duration::from_millis(500)));
     client.create("/a", b"").wait().unwrap();
     proxy.stall();

@@ -67,6 +67,7 @@ macro_rules! mount {
             close {
                 a_client_may_be_closed_in_its_own_callbacks
                 a_closed_client_refuses_everything
+                calls_race_with_the_close
                 closing_again_is_harmless
                 closing_an_expired_session_is_fine
                 closing_deletes_the_ephemerals_at_once
@@ -74,6 +75,7 @@ macro_rules! mount {
                 closing_sends_what_was_submitted_before
                 closing_while_the_connection_is_away_reaches_the_next
                 closing_without_a_server_says_so
+                completions_are_called_though_the_client_closes
                 the_last_clone_closes_in_the_background
                 watches_and_streams_end_with_the_client
                 what_is_sent_outlives_the_last_clone

@@ -13,16 +13,17 @@ const MOMENT: Duration = Duration::from_millis(30);
 
 /// A connected client, and the way between it and the server.
 struct Rig {
-    proxy: Proxy,
+    proxy: Arc<Proxy>,
     client: Client,
     policy: BackoffPolicy,
 }
 
 impl Rig {
     fn new(env: &Env) -> Self {
-        let proxy = Proxy::start(env.address()).unwrap();
-        let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
-        client.sync("/").wait().unwrap();
+        let proxy = env.proxy();
+        let mut builder = env.builder_through(&proxy);
+        let pause = Duration::from_millis(50);
+        let client = env.connect(builder.connection_retry(BackoffPolicy::new().max_delay(pause)));
         let policy = BackoffPolicy::new().delay(Duration::from_millis(10));
         Self {
             proxy,
@@ -61,11 +62,10 @@ fn doubt<T: std::fmt::Debug>(result: Result<T, Error>) -> Doubt {
 }
 
 pub(crate) fn what_can_be_repeated_is(env: &Env) {
-    let Rig { client, policy, .. } = &Rig::new(env);
     let rig = Rig::new(env);
+    let Rig { client, policy, .. } = &rig;
     client.create("/a", b"0").wait().unwrap();
     for lose in [Rig::lose_reply, Rig::lose_request] {
-        let Rig { client, .. } = &rig;
         lose(&rig);
         assert_eq!(
             client.retry(policy, client.get("/a")).wait().unwrap().0,

@@ -10,7 +10,6 @@ use zk::{
     BackoffPolicy, Client, Error, GiveUp, LinkError, Listen, Outcome, Password, ServerAddr,
     SessionId, State, StateReason,
 };
-use zk_testkit::Proxy;
 
 use crate::support::strangers::{answers, nobody, silent, stranger};
 use crate::support::{
@@ -207,8 +206,8 @@ pub(crate) fn what_is_asked_before_the_first_connection_waits(env: &Env) {
 }
 
 pub(crate) fn what_is_asked_while_suspended_waits(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     let before = session_of(&client);
     let mut changes = client.state_changes();
     proxy.refuse(true).unwrap();
@@ -223,8 +222,8 @@ pub(crate) fn what_is_asked_while_suspended_waits(env: &Env) {
 }
 
 pub(crate) fn what_waits_fails_unsent_if_the_session_has_expired(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     let mut changes = client.state_changes();
     proxy.refuse(true).unwrap();
     proxy.cut();
@@ -258,8 +257,8 @@ pub(crate) fn what_is_asked_after_the_loss_waits_for_the_next_session(env: &Env)
 
 /// A client that hears of no server says that its session is lost, by its own clock.
 pub(crate) fn a_session_without_contact_is_given_up(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
-    let mut builder = Client::builder(env.hosts_at(proxy.address()));
+    let proxy = env.proxy();
+    let mut builder = env.builder_through(&proxy);
     let client = env.connect(
         builder
             .session_timeout(Duration::from_secs(2))
@@ -362,7 +361,7 @@ pub(crate) fn a_restarted_client_does_not_resume_what_it_once_resumed(env: &Env)
 }
 
 pub(crate) fn set_hosts_moves_the_connection_not_the_session(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
+    let proxy = env.proxy();
     let client = env.client();
     let before = session_of(&client);
     assert_eq!(

@@ -1,10 +1,10 @@
 //! Writes that happen all or not at all.
 
 use zk::{
-    Acl, Client, Error, ErrorCode, EventType, Fate, Outcome, Perms, SessionId, TransactionError,
+    Acl, Error, ErrorCode, EventType, Fate, Outcome, Perms, SessionId, TransactionError,
     TransactionResult, WriteKind,
 };
-use zk_testkit::{Direction, Proxy};
+use zk_testkit::Direction;
 
 use crate::support::{Env, next_event, session_of};
 
@@ -316,9 +316,8 @@ pub(crate) fn watches_see_the_writes_in_order(env: &Env) {
 }
 
 pub(crate) fn a_lost_reply_leaves_the_outcome_unknown(env: &Env) {
-    let proxy = Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
-    client.sync("/").wait().unwrap();
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     proxy.cut_after(Direction::ToClient, 0);
     let error = client
         .transaction()

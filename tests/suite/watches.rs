@@ -538,8 +538,8 @@ pub(crate) fn watches_survive_a_lost_connection(env: &Env) {
 }
 
 pub(crate) fn what_happened_while_away_is_caught_up_with(env: &Env) {
-    let proxy = zk_testkit::Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     let other = elsewhere(env);
     for path in ["/changed", "/deleted", "/parent", "/same", "/lasting"] {
         client.create(path, b"").wait().unwrap();
@@ -602,8 +602,8 @@ pub(crate) fn streams_go_on_after_a_gap(env: &Env) {
 }
 
 pub(crate) fn a_watch_dropped_while_away_is_not_put_back(env: &Env) {
-    let proxy = zk_testkit::Proxy::start(env.address()).unwrap();
-    let client = env.connect(&Client::builder(env.hosts_at(proxy.address())));
+    let proxy = env.proxy();
+    let client = env.connect(&env.builder_through(&proxy));
     let (_, dropped) = client.exists("/a").watched().wait().unwrap();
     let (_, kept) = client.exists("/b").watched().wait().unwrap();
     let mut changes = client.state_changes();

@@ -16,7 +16,7 @@ use zk::{
     Builder, Client, Error, EventStream, EventType, Handler, Notice, SessionId, StateChange, Stats,
     WatchedEvent,
 };
-use zk_testkit::{Cluster, Options, Version, eventually};
+use zk_testkit::{Cluster, Options, Proxy, Version, eventually};
 
 /// How long something may take that has to happen. Reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
@@ -38,6 +38,7 @@ pub(crate) struct Env {
     /// A client without a root path: somebody else, for the clients under test.
     other: Client,
     clients: Mutex<Vec<Client>>,
+    proxies: Mutex<Vec<Arc<Proxy>>>,
 }
 
 /// Runs one test, then looks at what it has left behind.
@@ -84,6 +85,7 @@ impl Env {
             root,
             other,
             clients: Mutex::default(),
+            proxies: Mutex::default(),
         }
     }
 
@@ -146,6 +148,14 @@ impl Env {
         Client::builder(self.hosts())
     }
 
+    /// The same, through a proxy, with so long a session timeout that nothing goes over the wire
+    /// but what the test sends.
+    pub(crate) fn builder_through(&self, proxy: &Proxy) -> Builder {
+        let mut builder = Client::builder(self.hosts_at(proxy.address()));
+        builder.session_timeout(Duration::from_secs(40));
+        builder
+    }
+
     /// A connected client with this test's root path.
     pub(crate) fn client(&self) -> Client {
         self.connect(&self.builder())
@@ -154,7 +164,10 @@ impl Env {
     /// A connected client with these options.
     pub(crate) fn connect(&self, builder: &Builder) -> Client {
         let connect = builder.connect(self.handler()).limit(LIMIT);
-        self.track(connect.wait().unwrap())
+        let client = self.track(connect.wait().unwrap());
+        // Connecting looks whether the root path exists; that is over when this is answered.
+        client.sync("/").wait().unwrap();
+        client
     }
 
     /// A client with these options that connects in the background.
@@ -166,6 +179,14 @@ impl Env {
     pub(crate) fn track(&self, client: Client) -> Client {
         self.clients.lock().unwrap().push(client.clone());
         client
+    }
+
+    /// Another way to the server, which a test can hold up. It is there, and open again, when the
+    /// test's clients are closed.
+    pub(crate) fn proxy(&self) -> Arc<Proxy> {
+        let proxy = Arc::new(Proxy::start(self.address()).unwrap());
+        self.proxies.lock().unwrap().push(Arc::clone(&proxy));
+        proxy
     }
 
     /// The server's answer to a four-letter word, asked on a plain socket.
@@ -215,6 +236,10 @@ impl Env {
     /// Nothing may be left in any client, neither while it is open nor after it was closed, and
     /// nothing at the server.
     fn finish(self) {
+        for proxy in &*self.proxies.lock().unwrap() {
+            proxy.refuse(false).unwrap();
+            proxy.resume();
+        }
         let clients = std::mem::take(&mut *self.clients.lock().unwrap());
         for client in &clients {
             assert_nothing_left(client);
@@ -223,11 +248,11 @@ impl Env {
             }
         }
         for client in &clients {
-            let id = client.client_id().map(|(id, _)| id);
-            match client.close().wait() {
-                Ok(()) => assert!(id.is_none_or(|id| !self.session_lives(id))),
-                // Where a test has closed it without a server.
-                Err(error) => assert_eq!(error, Error::CloseUnconfirmed),
+            let session = client.client_id().map(|(id, _)| id);
+            let closed = client.close().wait();
+            if let Some(session) = session {
+                closed.unwrap();
+                assert!(!self.session_lives(session));
             }
             assert_nothing_left(client);
             assert_eq!(client.stats().session.events, 0);

@@ -9,6 +9,9 @@ use std::fmt;
 /// What a test prints, after a name, when it leaves itself out.
 pub(crate) const LEFT_OUT: &str = ": left out, ";
 
+/// What a test is ignored with that needs real servers.
+const NEEDS: &str = " ... ignored, needs a real ZooKeeper";
+
 /// The variable without which tests leave out real servers.
 pub(crate) const REAL: &str = "ZK_REAL";
 
@@ -58,6 +61,8 @@ pub(crate) struct Tally {
     cases: Cases,
     /// Cases that wait for real servers, by name.
     waiting: Vec<String>,
+    /// Cases that are ignored until there are real servers.
+    ignored: u64,
     /// Cases left out for another reason, and the reason.
     gaps: Vec<String>,
 }
@@ -70,6 +75,7 @@ impl Tally {
             self.cases.add(parse(counts));
             return true;
         }
+        self.ignored += u64::from(line.contains(NEEDS));
         match line {
             "successes:" => self.part = Part::Successes { test: None },
             "failures:" => self.part = Part::Progress,
@@ -99,13 +105,13 @@ impl Tally {
         Cases {
             passed: self.cases.passed.saturating_sub(waiting + gaps),
             failed: self.cases.failed,
-            skipped: self.cases.skipped + gaps,
+            skipped: (self.cases.skipped + gaps).saturating_sub(self.ignored),
         }
     }
 
     /// How many cases wait for real servers.
     pub(crate) fn waiting(&self) -> u64 {
-        self.waiting.len() as u64
+        self.waiting.len() as u64 + self.ignored
     }
 
     /// What was left out for other reasons.
@@ -182,5 +188,23 @@ mod tests {
         );
         assert!(shown.contains(&"the reason"));
         assert!(!shown.contains(&"quiet"));
+    }
+
+    #[test]
+    fn ignored_cases_wait_for_servers() {
+        let output = "test a::b ... ignored, needs a real ZooKeeper: cargo xtask test\n\
+                      test a::c ... ignored, for another reason\n\
+                      test a::d ... ok\n\
+                      test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out\n";
+        let (tally, _) = tally(output);
+        assert_eq!(tally.waiting(), 1);
+        assert_eq!(
+            tally.cases(),
+            Cases {
+                passed: 1,
+                failed: 0,
+                skipped: 1
+            }
+        );
     }
 }

@@ -8,6 +8,7 @@
 //! runs under the lock.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -223,7 +224,12 @@ impl Core {
             if deliver {
                 self.deliver();
             }
-            wakes.into_iter().for_each(Waker::wake);
+            for waker in wakes.into_iter() {
+                // A waker is code of an executor: if one panics, the others still are woken.
+                if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+                    tracing::error!(client = %self.id, "a waker panicked; the client goes on");
+                }
+            }
             drop(garbage);
         }
         if let Some(waker) = rouse {

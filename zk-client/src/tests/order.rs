@@ -121,6 +121,29 @@ fn wakers_fire_without_a_lock_and_see_all_that_came_before() {
     );
 }
 
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker of the test");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_else_asleep() {
+    let mut rig = Rig::connected();
+    let (mut first, mut second) = (rig.client.get("/a").send(), rig.client.get("/b").send());
+    let bad = Waker::from(Arc::new(Panics));
+    let (good, woken) = count_wakes();
+    for (result, waker) in [(&mut first, &bad), (&mut second, &good)] {
+        let poll = Pin::new(result).poll(&mut Context::from_waker(waker));
+        assert!(poll.is_pending());
+    }
+    rig.pump();
+    rig.cut();
+    assert_eq!(woken.get(), 1);
+}
+
 #[test]
 fn a_callback_given_to_a_ready_result_queues_behind_the_others() {
     let mut rig = Rig::connected();

@@ -30,6 +30,7 @@ struct Probe {
     conn: ConnId,
     server: ServerAddr,
     until: Instant,
+    up: bool,
     out: Vec<u8>,
     answer: Vec<u8>,
     security: Option<Security>,
@@ -116,6 +117,7 @@ impl Session {
             conn,
             server: server.clone(),
             until: self.now + PATIENCE,
+            up: false,
             out: Vec::new(),
             answer: Vec::new(),
             security,
@@ -133,7 +135,8 @@ impl Session {
     }
 
     pub(super) fn probe_connected(&mut self) {
-        if let Some(probe) = &mut self.probe.probe {
+        if let Some(probe) = self.probe.probe.as_mut().filter(|probe| !probe.up) {
+            probe.up = true;
             probe.out.extend_from_slice(b"isro");
             if let Some(security) = &mut probe.security {
                 security.start();
@@ -142,7 +145,7 @@ impl Session {
     }
 
     pub(super) fn probe_transmit(&mut self, out: &mut Vec<u8>) {
-        let Some(probe) = &mut self.probe.probe else {
+        let Some(probe) = self.probe.probe.as_mut().filter(|probe| probe.up) else {
             return;
         };
         match &mut probe.security {
