@@ -56,8 +56,8 @@ pub(crate) struct Entry {
     /// What one-shot watchers here have seen for certain, while they are without a registration or
     /// one is on its way.
     unserved: Option<Zxid>,
-    /// They were without one, which could not be put right while requests were awaited.
-    missed: bool,
+    /// Who was without one, which could not be put right while requests were in flight.
+    missed: u8,
     /// Registrations by setWatches on the live connection that are unanswered.
     rearming: u32,
     /// Tells this entry from others in the same place.
@@ -69,12 +69,17 @@ impl Entry {
         self.local.iter().any(|l| kinds.contains(&l.kind))
     }
 
-    /// Are there one-shot watchers whom no registration serves?
-    fn lacks(&self) -> (bool, bool) {
-        (
-            self.needs_data() && self.armed & (DATA | PERSISTENT | RECURSIVE) == 0,
-            self.needs_child() && self.armed & (CHILD | PERSISTENT) == 0,
-        )
+    /// The one-shot watchers whom no registration serves.
+    fn lacks(&self) -> u8 {
+        let without = |bit, needed, by| {
+            if needed && self.armed & by == 0 {
+                bit
+            } else {
+                0
+            }
+        };
+        without(DATA, self.needs_data(), DATA | PERSISTENT | RECURSIVE)
+            | without(CHILD, self.needs_child(), CHILD | PERSISTENT)
     }
 
     /// What is armed or certain to be armed before anything that is sent from now on.
@@ -166,7 +171,7 @@ impl Watches {
             coming: [0; 2],
             awaited: 0,
             unserved: None,
-            missed: false,
+            missed: 0,
             rearming: 0,
             serial: self.last_serial,
         };
@@ -443,7 +448,7 @@ impl Watches {
             };
             entry.armed = 0;
             entry.unserved = None;
-            entry.missed = false;
+            entry.missed = 0;
             entry.rearming = 0;
             let local = std::mem::take(&mut entry.local);
             for l in &local {
@@ -466,7 +471,7 @@ impl Watches {
         for at in 0..self.entries.len() {
             if let Some(entry) = &mut self.entries[at] {
                 entry.armed = 0;
-                entry.missed = false;
+                entry.missed = 0;
                 entry.rearming = 0;
                 if !entry.needs_data() && !entry.needs_child() {
                     entry.unserved = None;

@@ -27,8 +27,9 @@ impl Session {
             }
         }
         if self.restore.is_none() {
+            // Nothing of the application's has been sent on this connection yet.
             for entry in std::mem::take(&mut self.unreconciled) {
-                self.reconcile(entry);
+                self.reconcile_while(false, entry);
             }
         }
     }
@@ -45,6 +46,10 @@ impl Session {
 
     /// The needs of a path may have changed: tells the server what has to change there.
     pub(super) fn reconcile(&mut self, entry: u32) {
+        self.reconcile_while(true, entry);
+    }
+
+    fn reconcile_while(&mut self, in_flight: bool, entry: u32) {
         if !self.link.as_ref().is_some_and(crate::link::Link::is_active) {
             self.watches.forget_if_idle(entry);
             return;
@@ -53,7 +58,7 @@ impl Session {
             self.unreconciled.push(entry);
             return;
         }
-        let Some((path, change)) = self.watches.reconcile(entry, self.last_zxid) else {
+        let Some((path, change)) = self.watches.reconcile(entry, self.last_zxid, in_flight) else {
             return;
         };
         if change.remove != 0 && !self.cannot_unwatch {

@@ -28,13 +28,21 @@ pub(crate) struct Change {
 impl Watches {
     /// Compares what is armed with what is needed on a path, in the state `seen`. The answer counts
     /// as carried out. `None` if all is well; the entry is gone then if nobody needs it.
-    pub(crate) fn reconcile(&mut self, at: u32, seen: Zxid) -> Option<(Arc<str>, Change)> {
+    ///
+    /// While a request is `in_flight` that will set a watch on the path, nothing is done: the
+    /// request may change what is armed. Those that are not sent yet do not matter.
+    pub(crate) fn reconcile(
+        &mut self,
+        at: u32,
+        seen: Zxid,
+        in_flight: bool,
+    ) -> Option<(Arc<str>, Change)> {
         let entry = self.entries[at as usize].as_mut()?;
         let (data, child) = (entry.needs_data(), entry.needs_child());
-        if entry.awaited > 0 {
-            if entry.lacks() != (false, false) {
+        if entry.awaited > 0 && in_flight {
+            if entry.lacks() != 0 {
                 entry.unserved.get_or_insert(seen);
-                entry.missed = true;
+                entry.missed |= entry.lacks();
             }
             return None;
         }
@@ -47,13 +55,16 @@ impl Watches {
         if !(data || child || persistent || recursive) {
             let armed = entry.armed;
             let path = Arc::clone(&entry.path);
-            self.remove_entry(at);
+            entry.armed = 0;
+            self.forget_if_idle(at);
             change.remove = ANY;
             return (armed != 0).then_some((path, change));
         }
-        let missed = std::mem::take(&mut entry.missed) && (data || child);
         // What was missed is only caught up with by registering afresh.
-        let afresh = missed && entry.armed & !RECURSIVE != 0;
+        let missed = std::mem::take(&mut entry.missed);
+        let served_since = |bit, by| missed & bit != 0 && entry.armed & by != 0;
+        let afresh = (data && served_since(DATA, DATA | PERSISTENT | RECURSIVE))
+            || (child && served_since(CHILD, CHILD | PERSISTENT));
         if afresh || excess(RECURSIVE, recursive) || excess(PERSISTENT, persistent) {
             change.remove = ANY;
             entry.armed = 0;
@@ -102,7 +113,7 @@ impl Watches {
         let entry = self.entries[at as usize].as_mut();
         if let Some(entry) = entry.filter(|entry| entry.serial == serial) {
             entry.rearming -= 1;
-            if entry.rearming == 0 && entry.lacks() == (false, false) {
+            if entry.rearming == 0 && entry.lacks() == 0 {
                 entry.unserved = None;
             }
         }

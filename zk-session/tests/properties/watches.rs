@@ -412,3 +412,21 @@ fn who_waits_for_a_creation_is_not_told_of_the_deletion_before_it() {
     run(true, 1, &ops);
     run(false, 1, &ops);
 }
+
+/// The connection broke while a registration was exchanged, and a new request waits to set a watch
+/// there too: what was missed must be caught up with before that one is sent.
+#[test]
+fn an_exchange_that_broke_is_caught_up_with_before_new_requests() {
+    let ops = [
+        watch(DATA, 0),
+        watch(CHILD, 0),
+        watch(RECURSIVE, 0),
+        Op::Turn,
+        Op::Turn,
+        Op::Cut(false),
+        Op::Write(2, 0),
+        watch(RECURSIVE, 0),
+    ];
+    run(true, 1, &ops);
+    run(false, 1, &ops);
+}
