@@ -121,7 +121,7 @@ fn a_request_too_large_is_refused_before_it_is_sent() {
     });
     rig.establish();
     rig.connected();
-    let large = vec![1; 101];
+    let large = [1; 101];
     // 8 bytes of header, the path with its length, the data with its, and the version.
     let room = 100 - 8 - (4 + 2) - 4 - 4;
     let refused = rig.refused(&set("/a", &large[..room + 1]));
