@@ -127,7 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Event::Closed {
                     outcome: CloseOutcome::Confirmed,
                 } => println!("closed"),
-                other => println!("{other:?}"),
+                other @ (Event::Closed { .. } | _) => println!("{other:?}"),
             }
         }
         // 3. Stop when all is over.

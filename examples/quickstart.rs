@@ -43,13 +43,22 @@ No ZooKeeper server could be reached at HOSTS. What to do:
 fn tour(options: &Options) -> Result<(), Error> {
     step("connect");
     say(format!("to {}", options.hosts));
-    let client = zk::threads::connect(&options.hosts).limit(Duration::from_secs(10)).wait()?;
+    let client = zk::threads::connect(&options.hosts)
+        .limit(Duration::from_secs(10))
+        .wait()?;
     let (id, _) = client.client_id().ok_or(Error::Closed { sent: false })?;
-    say(format!("session {id}, timeout {:?}", client.negotiated_timeout().unwrap_or_default()));
+    say(format!(
+        "session {id}, timeout {:?}",
+        client.negotiated_timeout().unwrap_or_default()
+    ));
 
     step("hear of state changes");
     client.add_listener(|change| {
-        say(format!("[listener] {}, because {:?}", describe(change.to), change.reason));
+        say(format!(
+            "[listener] {}, because {:?}",
+            describe(change.to),
+            change.reason
+        ));
         Listen::Keep
     });
 
@@ -61,12 +70,15 @@ fn tour(options: &Options) -> Result<(), Error> {
 
     step("delete, recursively");
     client.delete(ROOT).recursive().wait()?;
-    say(format!("{ROOT} exists: {}", client.exists(ROOT).wait()?.is_some()));
+    say(format!(
+        "{ROOT} exists: {}",
+        client.exists(ROOT).wait()?.is_some()
+    ));
 
     step("close");
     client.close().wait()?;
     say("the server confirmed it");
-    println!("\nThat was the tour.");
+    step("That was the tour.");
     Ok(())
 }
 
@@ -90,20 +102,35 @@ fn basics(client: &Client) -> Result<(), Error> {
     say(format!("created {path}"));
 
     step("exists, get");
-    say(format!("exists: {}", client.exists(&node).wait()?.is_some()));
+    say(format!(
+        "exists: {}",
+        client.exists(&node).wait()?.is_some()
+    ));
     let (data, stat) = client.get(&node).wait()?;
-    say(format!("{:?}, version {}", String::from_utf8_lossy(&data), stat.version));
-    say(format!("created at zxid {}, {} bytes", stat.czxid, stat.data_length));
+    say(format!(
+        "{:?}, version {}",
+        String::from_utf8_lossy(&data),
+        stat.version
+    ));
+    say(format!(
+        "created at zxid {}, {} bytes",
+        stat.czxid, stat.data_length
+    ));
 
     step("get_children");
     for n in 0..3 {
-        client.create(&format!("{ROOT}/favorite/child-{n}"), b"").wait()?;
+        client
+            .create(&format!("{ROOT}/favorite/child-{n}"), b"")
+            .wait()?;
     }
     let children = client.get_children(&format!("{ROOT}/favorite")).wait()?;
     say(format!("{:?}", children.sorted()));
 
     step("set, with a version");
-    let stat = client.set(&node, b"another value").version(stat.version).wait()?;
+    let stat = client
+        .set(&node, b"another value")
+        .version(stat.version)
+        .wait()?;
     say(format!("now version {}", stat.version));
     match client.set(&node, b"too late").version(0).wait() {
         Err(Error::BadVersion) => say("version 0 again: refused, BadVersion"),
@@ -136,9 +163,20 @@ fn watches(client: &Client) -> Result<(), Error> {
 fn transaction(client: &Client) -> Result<(), Error> {
     step("a transaction");
     let (a, b) = (format!("{ROOT}/a"), format!("{ROOT}/b"));
-    let results = client.transaction().create(&a, b"1").create(&b, b"2").commit().wait()?;
+    let results = client
+        .transaction()
+        .create(&a, b"1")
+        .create(&b, b"2")
+        .commit()
+        .wait()?;
     say(format!("all {} applied", results.len()));
-    let failed = client.transaction().delete(&a).check(&b, 7).delete(&b).commit().wait();
+    let failed = client
+        .transaction()
+        .delete(&a)
+        .check(&b, 7)
+        .delete(&b)
+        .commit()
+        .wait();
     match failed {
         Err(Error::Transaction(error)) => say(format!("nothing applied: {error}")),
         other => say(format!("unexpected: {other:?}")),
@@ -158,20 +196,27 @@ fn restart(client: &Client, window: Duration) -> Result<(), Error> {
         say("cutting the connection");
         zk::testing::lose_connection(client).wait()?;
     } else {
-        say(format!("for {window:?} now: kill, pause or restart a server"));
+        say(format!(
+            "for {window:?} now: kill, pause or restart a server"
+        ));
     }
     let policy = zk::BackoffPolicy::new().max_delay(Duration::from_secs(1));
     let (start, mut beats) = (Instant::now(), 0);
     loop {
         beats += 1;
-        client.retry(&policy, client.set(&node, beats.to_string())).wait()?;
+        client
+            .retry(&policy, client.set(&node, beats.to_string()))
+            .wait()?;
         if start.elapsed() >= window {
             break;
         }
         client.sleep(Duration::from_millis(100)).wait()?;
     }
     let (data, _) = client.retry(&policy, client.get(&node).synced()).wait()?;
-    say(format!("{beats} writes, the last one reads {:?}", String::from_utf8_lossy(&data)));
+    say(format!(
+        "{beats} writes, the last one reads {:?}",
+        String::from_utf8_lossy(&data)
+    ));
     Ok(())
 }
 
@@ -183,8 +228,10 @@ struct Options {
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let usage = "usage: quickstart [--hosts HOST:PORT,..[/CHROOT]] [--restart-window SECONDS]";
-        let mut options =
-            Self { hosts: "127.0.0.1:2181".to_owned(), restart_window: Duration::ZERO };
+        let mut options = Self {
+            hosts: "127.0.0.1:2181".to_owned(),
+            restart_window: Duration::ZERO,
+        };
         while let Some(arg) = args.next() {
             let value = args.next().ok_or_else(|| usage.to_owned())?;
             match arg.as_str() {

@@ -105,16 +105,13 @@ impl Set {
             (&mut self.exist, "exist", EventType::NODE_CREATED),
             (&mut self.child, "child", EventType::NODE_CHILDREN_CHANGED),
         ] {
-            for n in 0..EACH {
+            for (n, place) in watches.iter_mut().enumerate() {
                 if !chosen(n) {
-                    let early = watches[n].as_mut().and_then(Watch::try_take);
-                    assert!(
-                        early.is_none() || watches[n].is_none(),
-                        "{kind} {n} fired for nothing: {early:?}"
-                    );
+                    let early = place.as_mut().and_then(Watch::try_take);
+                    assert!(early.is_none() || place.is_none(), "{kind} {n}: {early:?}");
                     continue;
                 }
-                let mut watch = watches[n].take().unwrap();
+                let mut watch = place.take().unwrap();
                 let event = watch
                     .wait_for(LIMIT)
                     .unwrap_or_else(|| panic!("{kind} {n}: {what}"));

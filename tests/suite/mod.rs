@@ -173,6 +173,7 @@ macro_rules! mount {
                 it_ends_well_when_the_server_comes_back
                 protected_nodes_are_made_just_once
                 the_client_has_a_policy_of_its_own
+                the_reply_to_a_protected_create_is_looked_for_without_a_retry
                 transactions_are_known_by_a_protected_create
                 tries_are_counted
                 what_can_be_repeated_is

@@ -199,19 +199,27 @@ pub(crate) fn protected_nodes_are_made_just_once(env: &Env) {
         assert_eq!(again.1.ephemeral_owner, session_of(client));
     }
     assert_eq!(client.get_children("/q").wait().unwrap().len(), 4);
-    // Also without a retry, the reply is looked for.
+}
+
+pub(crate) fn the_reply_to_a_protected_create_is_looked_for_without_a_retry(env: &Env) {
+    // Each with a client of its own: what was lost is looked for in the background for a while.
+    let rig = Rig::new(env);
+    rig.client.create("/q", b"").wait().unwrap();
     rig.lose_reply();
-    client
+    let create = rig.client.create("/q/n-", b"").sequential().protected();
+    let path = create.wait().unwrap();
+    assert!(rig.client.exists(&path).wait().unwrap().is_some());
+
+    let rig = Rig::new(env);
+    rig.lose_request();
+    let lost = rig
+        .client
         .create("/q/n-", b"")
         .sequential()
         .protected()
-        .wait()
-        .unwrap();
-    assert_eq!(client.get_children("/q").wait().unwrap().len(), 5);
-    rig.lose_request();
-    let lost = client.create("/q/n-", b"").sequential().protected().wait();
+        .wait();
     assert_eq!(lost.unwrap_err().outcome(), Some(Outcome::NotApplied));
-    assert_eq!(client.get_children("/q").wait().unwrap().len(), 5);
+    assert_eq!(rig.client.get_children("/q").wait().unwrap().len(), 1);
 }
 
 pub(crate) fn a_protected_create_that_is_given_up_leaves_nothing(env: &Env) {

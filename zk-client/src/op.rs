@@ -17,6 +17,7 @@ use crate::{AsyncResult, Client, Error, WhenFull};
 
 mod admin;
 mod command;
+mod delete;
 mod protected;
 mod read;
 mod retry;
@@ -28,6 +29,7 @@ mod write;
 
 pub use admin::{AddAuth, Close, Reconfig, Restart, WhoAmI};
 pub use command::{Command, GetServerVersion, ServerVersion};
+pub use delete::{Delete, Sync};
 pub use read::{
     CountAll, Exists, GetAcls, GetChildren, GetChildrenStat, GetConfig, GetData, GetEphemerals,
     MultiRead, Read, ReadKind, Watchable, Watched,
@@ -38,7 +40,7 @@ pub use transaction::{
 };
 pub use tree::{DeleteTree, Walk, Walked};
 pub use watch::{AddWatch, CheckWatches};
-pub use write::{Create, CreateReply, Delete, EnsurePath, SetAcls, SetData, Sync};
+pub use write::{Create, CreateReply, EnsurePath, SetAcls, SetData};
 
 /// A call that is not sent yet: refine it, then `.await` it, [`wait`](Self::wait) for it, or
 /// [`send`](Self::send) it.

@@ -83,6 +83,8 @@ pub struct Session {
     sync_in_flight: bool,
     /// When the driver was last allowed to read again.
     reading_since: Option<Instant>,
+    /// It has just been allowed to, at a time that is not known yet.
+    reads_again: bool,
     ping_sent: Option<Instant>,
     credentials: Vec<Credential>,
     /// Credentials whose replies are awaited.
@@ -190,6 +192,7 @@ impl Session {
             keep_alive_queued: false,
             sync_in_flight: false,
             reading_since: None,
+            reads_again: false,
             ping_sent: None,
             credentials,
             offered: VecDeque::new(),
@@ -402,9 +405,7 @@ impl Session {
     /// The next thing that happened.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        if self.events.len() == self.config.max_events {
-            self.reading_since = Some(self.now);
-        }
+        self.reads_again |= self.events.len() == self.config.max_events;
         self.events.pop_front()
     }
 
@@ -415,6 +416,10 @@ impl Session {
     /// Time never runs backwards in here.
     fn clock(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        if self.reads_again {
+            self.reads_again = false;
+            self.reading_since = Some(self.now);
+        }
     }
 
     fn next_conn(&mut self) -> ConnId {

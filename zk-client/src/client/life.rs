@@ -21,8 +21,8 @@ impl Client {
     /// session timeout, or [`Builder::close_timeout`](crate::Builder::close_timeout).
     ///
     /// # Errors
-    /// [`Error::CloseUnconfirmed`](crate::Error::CloseUnconfirmed) if no server has confirmed it within the limit; the client is
-    /// closed all the same.
+    /// [`Error::CloseUnconfirmed`] if no server has confirmed it within the limit; the client is closed
+    /// all the same.
     pub fn close(&self) -> Op<'_, Close> {
         Op::new(self, Close::session()).until(None)
     }
@@ -40,7 +40,7 @@ impl Client {
     /// successfully are presented again.
     ///
     /// # Errors
-    /// [`Error::Start`](crate::Error::Start) if the handler cannot drive it again.
+    /// [`Error::Start`] if the handler cannot drive it again.
     pub fn restart(&self) -> Op<'_, Restart> {
         Op::new(self, Restart).until(None)
     }
@@ -57,7 +57,7 @@ impl Client {
 
 /// For recipes and tools: time, chance and background work, all from the handler.
 impl Client {
-    /// Resolves after `time`; as [`Error::Closed`](crate::Error::Closed) when the client is closed before.
+    /// Resolves after `time`; as [`Error::Closed`] when the client is closed before.
     pub fn sleep(&self, time: Duration) -> AsyncResult<()> {
         self.core().sleep(time)
     }
@@ -102,7 +102,7 @@ impl Client {
     /// Runs a future on this thread, which sleeps while there is nothing to do.
     ///
     /// # Errors
-    /// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock) where waiting would never end.
+    /// [`Error::WouldDeadlock`] where waiting would never end.
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
         self.core().may_park()?;
         Ok(block_on(future))

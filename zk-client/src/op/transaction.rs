@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use zk_proto::{ANY_VERSION, Acl, Chroot, CreateMode, Data, IntoData, MultiOp, ZnodePath};
 
+use crate::op::delete::Delete;
 use crate::op::protected::Mark;
-use crate::op::write::{Create, CreateReply, Delete, SetData};
+use crate::op::write::{Create, CreateReply, SetData};
 use crate::op::{Kind, Op};
 use crate::{Client, Error};
 

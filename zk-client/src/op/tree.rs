@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use zk_proto::{Children, ZnodePath};
 
+use crate::op::delete::Delete;
 use crate::op::sealed::Start;
-use crate::op::write::Delete;
 use crate::op::{Kind, Launch, Started, Steps};
 use crate::{AsyncResult, Client, Error};
 

@@ -15,7 +15,7 @@ impl Session {
     }
 
     /// Before this moment the servers cannot have dropped the session. `None` without a session,
-    /// and while none has been proven to live. See [`KeepAlive::Sync`] for keeping it in the future.
+    /// and while none has been proven to live. See [`KeepAlive::Sync`](crate::KeepAlive::Sync) for keeping it in the future.
     pub fn deadline(&self) -> Option<Instant> {
         let live = self.state != State::Lost;
         let identity = self.identity.as_ref().filter(|_| live)?;

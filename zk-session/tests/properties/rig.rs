@@ -371,10 +371,8 @@ impl Rig {
             if self.session.is_finished() {
                 break;
             }
-            if cooperative && self.turn() {
-                continue;
-            }
-            if !self.session.is_finished() {
+            let turned = cooperative && self.turn();
+            if !turned && !self.session.is_finished() {
                 let next = self.session.poll_timeout().expect("something is awaited");
                 self.advance(next.saturating_duration_since(self.now));
             }

@@ -15,7 +15,7 @@ use crate::rig::expect::{
 const LIMIT: usize = 128 << 10;
 
 /// Registers a watch and answers.
-fn watched<'a>(rig: &mut Rig, request: &'a Request<'a>) -> WatchId {
+fn watched(rig: &mut Rig, request: &Request<'_>) -> WatchId {
     let (id, watcher) = rig.watching(request);
     rig.answer_all();
     rig.done(id).ok();

@@ -11,7 +11,7 @@ use crate::rig::expect::{
 
 impl Rig {
     /// Registers it; the server takes it as it was submitted.
-    fn watched<'a>(&mut self, request: &'a Request<'a>) -> WatchId {
+    fn watched(&mut self, request: &Request<'_>) -> WatchId {
         let (id, watcher) = self.watching(request);
         let asked = self.asked_for(request);
         self.answer(&asked);
@@ -20,7 +20,7 @@ impl Rig {
     }
 
     /// Registers it, but the server is not to know: something else serves it.
-    fn watched_locally<'a>(&mut self, request: &'a Request<'a>, as_read: &Request<'_>) -> WatchId {
+    fn watched_locally(&mut self, request: &Request<'_>, as_read: &Request<'_>) -> WatchId {
         let (id, watcher) = self.watching(request);
         let asked = self.asked_for(as_read);
         self.answer(&asked);

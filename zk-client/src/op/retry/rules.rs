@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::op::delete::{Delete, Sync};
 use crate::op::protected::{Cleanup, Mark};
 use crate::op::retry::{Attempts, Doubt, Resolved, Resolver, Rule};
 use crate::op::transaction::{Commit, is_any};
 use crate::op::tree::DeleteTree;
-use crate::op::write::{Create, CreateReply, Delete, EnsurePath, SetAcls, SetData, Sync};
+use crate::op::write::{Create, CreateReply, EnsurePath, SetAcls, SetData};
 use crate::op::{AddWatch, Kind, MultiRead, Read, ReadKind, Watchable, Watched, WhoAmI};
 use crate::{Client, Error};
 

@@ -227,18 +227,18 @@ impl Rig {
 
     // What the application does.
 
-    pub(crate) fn submit<'a>(&mut self, request: &'a Request<'a>) -> RequestId {
+    pub(crate) fn submit(&mut self, request: &Request<'_>) -> RequestId {
         self.call(Call::new(request, &Chroot::ROOT)).id
     }
 
     /// Submits, while the socket takes nothing.
-    pub(crate) fn queue<'a>(&mut self, request: &'a Request<'a>) -> RequestId {
+    pub(crate) fn queue(&mut self, request: &Request<'_>) -> RequestId {
         let submitted = self.try_call(Call::new(request, &Chroot::ROOT));
         submitted.expect("it is taken").id
     }
 
     /// Submits a request that sets a watch.
-    pub(crate) fn watching<'a>(&mut self, request: &'a Request<'a>) -> (RequestId, WatchId) {
+    pub(crate) fn watching(&mut self, request: &Request<'_>) -> (RequestId, WatchId) {
         let submitted = self.call(Call::new(request, &Chroot::ROOT));
         (submitted.id, submitted.watch.expect("it sets a watch"))
     }
@@ -258,7 +258,7 @@ impl Rig {
         result
     }
 
-    pub(crate) fn refused<'a>(&mut self, request: &'a Request<'a>) -> Refused {
+    pub(crate) fn refused(&mut self, request: &Request<'_>) -> Refused {
         let refused = self.try_call(Call::new(request, &Chroot::ROOT));
         self.expectations += 1;
         refused.expect_err("it is refused")
@@ -294,9 +294,7 @@ impl Rig {
                 idle = false;
             }
             while let Some(event) = self.session.poll_event() {
-                self.rules.event(&event);
-                self.events.push_back(event);
-                idle = false;
+                idle = !self.told(event);
             }
             let conns: Vec<ConnId> = self.peers.keys().copied().collect();
             for conn in conns {
@@ -316,6 +314,13 @@ impl Rig {
             self.session.state(),
             "every change is told"
         );
+    }
+
+    /// Takes note of an event.
+    pub(crate) fn told(&mut self, event: Event) -> bool {
+        self.rules.event(&event);
+        self.events.push_back(event);
+        true
     }
 
     fn act(&mut self, action: Action) {
