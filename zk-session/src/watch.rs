@@ -14,6 +14,7 @@
 //! the mode: a watched read kills a persistent watch on its path without a word. So what a request
 //! registers is decided when it is sent, and a path never gets two modes in one registry.
 
+mod parent;
 mod reconcile;
 mod restore;
 
@@ -25,6 +26,7 @@ use zk_proto::{Chroot, EventType, Zxid};
 use crate::queue::WatchKind;
 use crate::{Event, Notice, StateReason, WatchId, WatchedEvent};
 
+use parent::parent_of;
 pub(crate) use restore::Restore;
 
 /// A one-shot watch in the server's data registry.
@@ -489,14 +491,5 @@ impl Watches {
     /// Paths that someone waits for, or is going to.
     pub(crate) fn paths(&self) -> usize {
         self.index.len()
-    }
-}
-
-/// The parent of an absolute path; `None` for the root.
-fn parent_of(path: &str) -> Option<&str> {
-    match path.rfind('/')? {
-        0 if path.len() == 1 => None,
-        0 => Some("/"),
-        at => Some(&path[..at]),
     }
 }
