@@ -199,9 +199,6 @@ pub enum LinkError {
     /// Watches could not be put back.
     #[error("the server did not take the watches back: {0}")]
     WatchesRefused(ErrorCode),
-    /// A credential was refused; the server closes the connection then.
-    #[error("a credential was refused")]
-    AuthRefused,
 }
 
 fn io_text(kind: io::ErrorKind) -> String {

@@ -87,7 +87,7 @@ impl Liveness {
             });
             self.settled = 1;
         }
-        self.last_sent = Some(now);
+        self.last_sent = Some(sent);
         self.last_proof = Some(now);
         self.last_heard = Some(now);
     }

@@ -121,6 +121,7 @@ pub(crate) struct Unsent {
     bytes: Vec<u8>,
     head: usize,
     forgotten: usize,
+    forgotten_bytes: usize,
 }
 
 impl Unsent {
@@ -189,16 +190,20 @@ impl Unsent {
         while self.slots.front().is_some_and(Slot::is_forgotten) {
             if let Some(slot) = self.slots.pop_front() {
                 self.forgotten -= 1;
+                self.forgotten_bytes -= slot.size as usize;
                 self.advance(slot.size as usize);
             }
         }
     }
 
     /// One more is forgotten. They must not pile up behind one that cannot be sent.
-    pub(crate) fn note_forgotten(&mut self) {
+    pub(crate) fn note_forgotten(&mut self, size: u32) {
         self.forgotten += 1;
+        self.forgotten_bytes += size as usize;
         self.drop_forgotten();
-        if self.forgotten < 1024 || self.forgotten * 2 < self.slots.len() {
+        let many = self.forgotten >= 1024 && self.forgotten * 2 >= self.slots.len();
+        let large = self.forgotten_bytes >= 1 << 20 && self.forgotten_bytes * 2 >= self.bytes.len();
+        if !(many || large) {
             return;
         }
         let mut kept = Vec::with_capacity(self.bytes.len() / 2);
@@ -214,6 +219,7 @@ impl Unsent {
         self.bytes = kept;
         self.head = 0;
         self.forgotten = 0;
+        self.forgotten_bytes = 0;
     }
 
     fn advance(&mut self, size: usize) {
@@ -240,6 +246,7 @@ impl Unsent {
         self.bytes.clear();
         self.head = 0;
         self.forgotten = 0;
+        self.forgotten_bytes = 0;
         std::mem::take(&mut self.slots)
     }
 }
@@ -251,4 +258,33 @@ pub(crate) fn find(slots: &mut VecDeque<Slot>, id: RequestId) -> Option<&mut Slo
         .range_mut(first..)
         .take_while(|slot| slot.id == id)
         .find(|slot| slot.is_awaited())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is taken back must not be held because something before it cannot be sent.
+    #[test]
+    fn forgotten_requests_are_let_go_behind_one_that_waits() {
+        let mut queue = Unsent::default();
+        let body = vec![0; 100_000];
+        let set = Request::SetData {
+            path: "/a".into(),
+            data: Some(body.as_slice().into()),
+            version: -1,
+        };
+        queue.push_internal(Kind::User, &Request::Sync { path: "/".into() });
+        for _ in 0..1000 {
+            queue.push_internal(Kind::Forgotten, &set);
+            let size = queue.slots().back().map_or(0, |slot| slot.size);
+            queue.note_forgotten(size);
+            assert!(queue.bytes.len() < 3 << 20, "{} bytes", queue.bytes.len());
+        }
+        let mut out = Vec::new();
+        let slot = queue.pop_into(Xid(7), &mut out);
+        assert_eq!(slot.map(|slot| slot.opcode), Some(OpCode::SYNC));
+        assert_eq!(out.len(), 4 + 8 + 5, "the frame of the sync");
+        assert_eq!(out[XID_AT..XID_AT + 4], 7i32.to_be_bytes());
+    }
 }

@@ -127,7 +127,7 @@ impl Session {
             if copy.is_auth() {
                 self.offered.retain(|(offered, _)| *offered != id);
             }
-            self.unsent.note_forgotten();
+            self.unsent.note_forgotten(copy.size);
             return Cancelled::Unsent;
         }
         let Some(slot) = find(&mut self.in_flight, id) else {
