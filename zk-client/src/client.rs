@@ -211,7 +211,10 @@ impl Client {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let config = options.renewed_config(credentials.all())?;
-        core.renew(config, servers.as_deref());
+        if !core.renew(config, servers.as_deref()) {
+            // Two have restarted it at once: the other one's session is as fresh as ours.
+            return Ok(());
+        }
         let handler = core.handler();
         if let Err(error) = handler.drive(Arc::clone(core)) {
             core.abandon(handler.now());

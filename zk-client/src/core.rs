@@ -144,14 +144,15 @@ impl Core {
     }
 
     /// Starts over with a fresh session. Only after the driver was dismissed.
-    pub(crate) fn renew(&self, config: Arc<Config>, servers: Option<&[ServerAddr]>) {
+    /// `false` if somebody else has just done that.
+    pub(crate) fn renew(&self, config: Arc<Config>, servers: Option<&[ServerAddr]>) -> bool {
         let now = self.handler.now();
         let mut session = Session::new(config, self.handler.entropy(), now);
         if let Some(servers) = servers {
             session.set_servers(now, servers);
         }
-        let before = self.enter(|inner| inner.renew(now, session));
-        drop(before);
+        // What is left over is dropped with no lock held.
+        self.enter(|inner| inner.renew(now, session)).is_ok()
     }
 
     pub(crate) fn handler(&self) -> &Arc<dyn Handler> {
@@ -240,7 +241,10 @@ impl Core {
     /// Dispatches callbacks until there are none. One thread at a time does this, so that their
     /// order is kept; others leave theirs to it.
     fn deliver(&self) {
-        while let Some(batch) = self.lock().effects.next_batch() {
+        loop {
+            // On a line of its own: the lock must not be held while callbacks are handed over.
+            let batch = self.lock().effects.next_batch();
+            let Some(batch) = batch else { return };
             for callback in batch {
                 self.handler.dispatch(self.id, callback);
             }

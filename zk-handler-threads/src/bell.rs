@@ -63,11 +63,16 @@ impl Bell {
         })
     }
 
-    /// The loop leaves the writing half here.
-    pub(crate) fn offer(&self, output: Output) {
+    /// The loop leaves the writing half here. It gets it back at once while another one, of the
+    /// connection before, has not come home.
+    #[must_use = "a connection without its writing half is mute"]
+    pub(crate) fn offer(&self, output: Output) -> Option<Output> {
         let mut desk = lock(&self.desk);
         if matches!(*desk, Desk::Vacant) {
             *desk = Desk::Open(output);
+            None
+        } else {
+            Some(output)
         }
     }
 

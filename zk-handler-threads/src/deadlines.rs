@@ -67,10 +67,10 @@ impl Deadlines {
         self.heap.first().map(|&(at, _)| at)
     }
 
-    /// Not later than this the client's deadline is looked at.
+    /// When the client is looked after, if nothing else happens. Its place in the heap may come
+    /// earlier: a deadline that has moved away is moved there only when its old time comes.
     pub(crate) fn registered(&self, client: usize) -> Option<Instant> {
-        let place = self.clients.get(client)?.place?;
-        Some(self.heap[place].0)
+        self.clients.get(client)?.wanted
     }
 
     fn insert(&mut self, client: usize, at: Instant) {
@@ -216,5 +216,22 @@ mod tests {
             );
             assert!(next.is_none() || deadlines.next().is_some());
         }
+    }
+
+    #[test]
+    fn a_deadline_that_moved_away_is_not_taken_for_the_old_one() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut deadlines = Deadlines::default();
+        deadlines.set(0, Some(at(3)));
+        deadlines.set(0, Some(at(6)));
+        assert_eq!(deadlines.registered(0), Some(at(6)));
+        assert_eq!(
+            deadlines.pop_due(at(3)),
+            None,
+            "nobody looks after it at its old time"
+        );
+        assert_eq!(deadlines.pop_due(at(6)), Some(0));
+        assert_eq!(deadlines.registered(0), None);
     }
 }

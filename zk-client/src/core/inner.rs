@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     // Those who wait. --------------------------------------------------------------------------
     pub(crate) pending: Pending,
     pub(crate) room: Room,
+    /// What the session's queue held when it was last looked at, in bytes.
+    pending_bytes: usize,
     pub(super) sinks: BTreeMap<u64, Sink>,
     pub(super) timers: BTreeMap<u64, Arc<Slot<()>>>,
     pub(crate) listeners: Listeners,
@@ -101,6 +103,7 @@ impl Inner {
             sync_holders: 0,
             floor: Zxid::ZERO,
             overflows: 0,
+            pending_bytes: 0,
         }
     }
 
@@ -246,6 +249,12 @@ impl Inner {
         if any {
             self.floor = self.session.last_zxid();
         }
+        // Replies that nobody waits for make room without an event.
+        let bytes = self.session.stats().pending_bytes;
+        if bytes < self.pending_bytes {
+            self.offer_room();
+        }
+        self.pending_bytes = bytes;
     }
 
     fn completed(&mut self, id: RequestId, result: Result<Reply, RequestError>) {
@@ -365,12 +374,17 @@ impl Inner {
         }
     }
 
-    /// Starts over with another session; hands back the one before.
+    /// Starts over with another session; hands back the one before. Unless the driver is at work:
+    /// then the new one is handed back.
+    #[expect(clippy::type_complexity, reason = "both are only dropped")]
     pub(crate) fn renew(
         &mut self,
         now: Instant,
         mut session: Session,
-    ) -> (Session, Option<Arc<Waker>>) {
+    ) -> Result<(Box<Session>, Option<Arc<Waker>>), Box<Session>> {
+        if !self.dismissed {
+            return Err(Box::new(session));
+        }
         if self.sync_holders > 0 {
             session.set_keep_alive(now, KeepAlive::Sync);
         }
@@ -384,7 +398,7 @@ impl Inner {
         self.abandoned = false;
         self.wound_up = false;
         self.floor = Zxid::ZERO;
-        (before, self.waker.take())
+        Ok((Box::new(before), self.waker.take()))
     }
 }
 

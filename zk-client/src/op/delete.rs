@@ -36,7 +36,7 @@ impl<'a> Op<'a, Delete<'a>> {
 
     /// Deletes all nodes below it, too, deepest first and many at a time. Nodes that are gone
     /// already, the node itself included, are fine; where children are added meanwhile it goes round
-    /// again. A [`version`](Self::version) given is that of the node itself (kazoo ignores it).
+    /// again. An error is that of one node; others may be gone. A [`version`](Self::version) given is that of the node itself (kazoo ignores it).
     pub fn recursive(self) -> Op<'a, DeleteTree<'a>> {
         self.map(DeleteTree::new)
     }

@@ -29,10 +29,11 @@ pub(super) async fn ensure_path(
         let Some(missing) = first_missing(&client, &levels, deadline).await? else {
             return Ok(());
         };
-        let creates: Vec<_> = levels[missing..]
-            .iter()
-            .map(|level| client.create(level, "").acl(&*acl).until(deadline).send())
-            .collect();
+        let mut creates = Vec::new();
+        for level in &levels[missing..] {
+            let create = client.create(level, "").acl(&*acl).until(deadline);
+            creates.push(create.launched().await);
+        }
         let mut vanished = false;
         for create in creates {
             match create.await {
@@ -62,10 +63,10 @@ async fn first_missing(
     if exists(client.exists(last).until(deadline).await)? {
         return Ok(None);
     }
-    let looks: Vec<_> = above
-        .iter()
-        .map(|level| client.exists(level).until(deadline).send())
-        .collect();
+    let mut looks = Vec::new();
+    for level in above {
+        looks.push(client.exists(level).until(deadline).launched().await);
+    }
     for (index, look) in looks.into_iter().enumerate() {
         if !exists(look.await)? {
             return Ok(Some(index));

@@ -258,11 +258,26 @@ async fn delete_tree(
         while let Some(node) = walk.next().await {
             nodes.push(node?.path);
         }
-        if delete_all(&client, nodes, version, deadline).await? {
-            return Ok(());
+        let several = nodes.len() > 1;
+        match delete_all(&client, nodes, version, deadline).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => return Err(if several { partly(error) } else { error }),
         }
     }
     Err(Error::NotEmpty)
+}
+
+/// The failure of one of several deletions: those before it may have been carried out.
+fn partly(mut error: Error) -> Error {
+    if let Error::ConnectionLoss { sent }
+    | Error::Timeout { sent }
+    | Error::SessionExpired { sent }
+    | Error::Closed { sent } = &mut error
+    {
+        *sent = true;
+    }
+    error
 }
 
 /// Deletes these nodes, the last first. `false` if one of them has children that are not among

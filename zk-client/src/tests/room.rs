@@ -76,6 +76,29 @@ fn those_who_wait_are_served_in_their_order() {
 }
 
 #[test]
+fn the_reply_to_a_request_that_nobody_waits_for_makes_room() {
+    let mut rig = tight();
+    let client = rig.client.clone();
+    let first = client.exists("/1").send();
+    let asked = rig.asked_one();
+    let mut second = client.exists("/2");
+    let (waker, count) = count_wakes();
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut second).poll(&mut cx).is_pending());
+    // It is sent, so that its place is free only when its reply has come.
+    drop(first);
+    assert!(Pin::new(&mut second).poll(&mut cx).is_pending());
+    let woken = count.get();
+    rig.reply(&asked, Err(ErrorCode::NO_NODE));
+    assert_eq!(count.get(), woken + 1);
+    assert!(Pin::new(&mut second).poll(&mut cx).is_pending());
+    let asked = rig.asked_one();
+    assert_eq!(asked.path(), "/2");
+    rig.reply(&asked, Err(ErrorCode::NO_NODE));
+    assert_eq!(poll_once(&mut second), Poll::Ready(Ok(None)));
+}
+
+#[test]
 fn cancelling_an_unsent_request_makes_room() {
     let mut rig = tight();
     let client = rig.client.clone();

@@ -155,7 +155,7 @@ impl IoLoop {
             if let Some(place) = link.and_then(Link::output_place) {
                 if let Some(mut output) = place.take_if(|output| output.is_clear()) {
                     output.looked_after = self.deadlines.registered(client);
-                    entry.bell.offer(output);
+                    *place = entry.bell.offer(output);
                 }
             }
         }

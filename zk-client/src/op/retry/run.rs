@@ -149,7 +149,7 @@ impl Run {
                 Err(error) if self.repeats(&error, false) && !self.is_late(Duration::ZERO) => {
                     self.pause(last.clone()).await?;
                 }
-                Err(Error::Timeout { .. }) => return Err(last),
+                Err(Error::Timeout { .. }) => return Err(self.given_up(last)),
                 Err(error) if error.outcome() == Some(Outcome::Applied) => return Err(error),
                 Err(error) => return Err(unknown_because(Doubt::LookFailed, error)),
             }
