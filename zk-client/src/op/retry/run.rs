@@ -78,6 +78,10 @@ impl Run {
                 Err(error) => error,
                 value => return value,
             };
+            if self.session.is_none() {
+                // It was begun before there was a session: this is the one it was sent in.
+                self.session = self.client.client_id().map(|(id, _)| id);
+            }
             let unknown = error.outcome() == Some(Outcome::Unknown);
             match &mut attempts.rule {
                 Rule::Delete(_) if self.doubt && error == Error::NoNode => {
@@ -167,7 +171,12 @@ impl Run {
     /// What depends on the session ends with it.
     fn check_session(&self, bound: bool) -> Result<(), Error> {
         let now = self.client.client_id().map(|(id, _)| id);
-        if bound && self.session.is_some() && now != self.session {
+        let gone = match self.session {
+            Some(session) => now != Some(session),
+            // Something was sent in a session that is gone already.
+            None => self.doubt,
+        };
+        if bound && gone {
             return Err(Error::SessionExpired { sent: self.doubt });
         }
         Ok(())
