@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use zk::{Client, EventType, State};
 use zk_testkit::{Cluster, Options, Proxy, Version};
 
-use super::{client, cluster};
+use super::{client, close_clean, close_unheard, cluster};
 
 const TICK: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -35,11 +35,11 @@ pub(super) fn the_deadline_comes_before_the_end_on_a_follower(version: Version) 
 fn stalled_client(cluster: &Cluster, member: usize) {
     let proxy = Proxy::start(cluster.address(member)).unwrap();
     let owner = client(&proxy.address().to_string(), TIMEOUT);
-    run(cluster, &owner, member, || proxy.stall());
-    assert!(
-        !matches!(owner.state(), State::Connected { .. }),
-        "a dead link is noticed meanwhile"
-    );
+    let noticed = || {
+        let connected = matches!(owner.state(), State::Connected { .. });
+        assert!(!connected, "a dead link is noticed meanwhile");
+    };
+    run(cluster, &owner, member, || proxy.stall(), noticed);
 }
 
 /// The owner's server is cut off from its leader, and goes on answering the owner.
@@ -47,17 +47,24 @@ pub(super) fn the_deadline_comes_before_the_end_on_an_isolated_follower(version:
     let cluster = ensemble(version);
     let follower = cluster.followers()[0];
     let owner = client(&cluster.address(follower).to_string(), TIMEOUT);
-    run(&cluster, &owner, follower, || cluster.isolate(follower));
+    let fault = || cluster.isolate(follower);
+    run(&cluster, &owner, follower, fault, || ());
 }
 
-fn run(cluster: &Cluster, owner: &Client, owners: usize, fault: impl FnOnce()) {
+fn run(
+    cluster: &Cluster,
+    owner: &Client,
+    owners: usize,
+    fault: impl FnOnce(),
+    afterwards: impl FnOnce(),
+) {
     let observed = (0..cluster.len()).find(|m| *m != owners && Some(*m) == cluster.leader());
     let observed = observed.unwrap_or_else(|| cluster.followers()[0]);
     let observer = client(
         &cluster.address(observed).to_string(),
         Duration::from_secs(10),
     );
-    let _assured = owner.keep_alive_by_sync();
+    let assured = owner.keep_alive_by_sync();
     owner.create("/owned", b"").ephemeral().wait().unwrap();
     let stat = observer.exists("/owned").synced().wait().unwrap();
     assert!(stat.is_some(), "the observer sees the node");
@@ -96,4 +103,8 @@ fn run(cluster: &Cluster, owner: &Client, owners: usize, fault: impl FnOnce()) {
         "the deadline is {:?} late",
         deadline - dropped
     );
+    afterwards();
+    drop(assured);
+    close_clean(&observer);
+    close_unheard(owner);
 }

@@ -38,12 +38,30 @@ fn client(hosts: &str, timeout: Duration) -> Client {
 /// Closes a client whose user holds nothing any more: nothing may be left in it.
 fn close_clean(client: &Client) {
     client.sync("/").wait().unwrap();
-    let stats = client.stats();
-    assert_eq!(stats.session.in_flight, 0, "{stats:?}");
-    assert_eq!(stats.session.queued, 0, "{stats:?}");
-    assert_eq!(stats.session.watches, 0, "{stats:?}");
-    assert_eq!(stats.session.timers, 0, "{stats:?}");
+    holds_nothing(client);
     client.close().wait().unwrap();
+    holds_nothing(client);
+}
+
+/// Closes a client that no server may hear any more: nothing may be left in it either.
+fn close_unheard(client: &Client) {
+    let _ = client.close().timeout(Duration::from_secs(1)).wait();
+    holds_nothing(client);
+}
+
+fn holds_nothing(client: &Client) {
+    let stats = client.stats();
+    let s = stats.session;
+    let held = [
+        s.in_flight,
+        s.queued,
+        s.pending_bytes,
+        s.watches,
+        s.watched_paths,
+        s.timers,
+    ];
+    assert_eq!(held, [0; 6], "{stats:?}");
+    assert_eq!(s.deadlines, 0, "{stats:?}");
 }
 
 /// Each fault test, once for each version.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use zk::{Client, Listen, State};
 use zk_testkit::{Options, Version};
 
-use super::{client, cluster};
+use super::{client, close_clean, cluster};
 
 pub(super) fn a_paused_server_is_noticed_in_time(version: Version) {
     let cluster = cluster(version, Options::new().tick(Duration::from_millis(1000)));
@@ -44,8 +44,8 @@ pub(super) fn a_paused_server_is_noticed_in_time(version: Version) {
                 .unwrap();
         }
     }
-    idle.close().wait().unwrap();
-    busy.close().wait().unwrap();
+    close_clean(&idle);
+    close_clean(&busy);
 }
 
 /// When the client next loses its connection.
