@@ -1,0 +1,3 @@
+//! A universe for ZooKeeper clients, in one thread and from one seed: clock, network, servers, faults.
+
+#![forbid(unsafe_code)]
