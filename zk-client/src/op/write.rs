@@ -177,7 +177,7 @@ impl<T: CreateReply> Start for Create<'_, T> {
         }
         if self.parents {
             let (client, deadline) = (launch.client.clone(), launch.deadline);
-            let step = steps::CreateStep::new(self, &client)?;
+            let step = steps::CreateStep::new(self, launch)?;
             return Ok(Started::Steps(Box::pin(step.run(client, deadline))));
         }
         let mode = self.mode()?;
