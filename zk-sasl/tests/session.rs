@@ -172,7 +172,7 @@ fn a_malformed_challenge_and_an_impostor_are_told_apart() {
         let mut peer = Peer::new(DigestMd5::new("bob", "secret"));
         match peer.failure(answers) {
             AuthFailure::Sasl(error) => error.message,
-            other => panic!("{other:?}"),
+            AuthFailure::SaslRefused | _ => panic!("it is not the mechanism's failure"),
         }
     };
     let directive = "nonce";
@@ -182,7 +182,8 @@ fn a_malformed_challenge_and_an_impostor_are_told_apart() {
     // It lets everybody in, without knowing any password.
     let mut theirs = server(Users::new(), 1);
     let text = message(&mut |token| {
-        Ok(theirs(token).unwrap_or(Some(format!("rspauth={}", "0".repeat(32)).into_bytes())))
+        let forged = || format!("rspauth={}", "0".repeat(32)).into_bytes();
+        Ok(theirs(token).unwrap_or_else(|_| Some(forged())))
     });
     assert!(text.ends_with(&Error::Impostor.to_string()), "{text}");
 }
