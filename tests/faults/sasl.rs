@@ -12,7 +12,7 @@ use super::{close_clean, cluster};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-pub(super) fn a_user_signs_in_on_every_connection(version: Version) {
+pub(super) fn a_user_signs_in_by_sasl_on_every_connection(version: Version) {
     let cluster = cluster(version, Options::new().sasl_digest(Sasl::Offered));
     for (user, password) in SASL_USERS {
         let client = signed_in(&cluster, DigestMd5::new(user, password));
@@ -43,7 +43,7 @@ pub(super) fn a_user_signs_in_on_every_connection(version: Version) {
     close_clean(&client);
 }
 
-pub(super) fn a_wrong_password_and_an_unknown_user_are_refused(version: Version) {
+pub(super) fn sasl_refuses_a_wrong_password_and_an_unknown_user(version: Version) {
     let cluster = cluster(version, Options::new().sasl_digest(Sasl::Offered));
     for digest in [
         DigestMd5::new(SASL_USERS[2].0, "wrong"),
@@ -53,7 +53,7 @@ pub(super) fn a_wrong_password_and_an_unknown_user_are_refused(version: Version)
     }
 }
 
-pub(super) fn a_server_that_insists_takes_nobody_else(version: Version) {
+pub(super) fn a_server_that_insists_on_sasl_takes_nobody_else(version: Version) {
     let cluster = cluster(version, Options::new().sasl_digest(Sasl::Required));
     let (user, password) = SASL_USERS[1];
     let client = signed_in(&cluster, DigestMd5::new(user, password));
@@ -69,7 +69,7 @@ pub(super) fn a_server_that_insists_takes_nobody_else(version: Version) {
     super::close_unheard(&stranger);
 }
 
-pub(super) fn a_server_without_it_is_named_as_such(version: Version) {
+pub(super) fn a_server_without_sasl_is_named_as_such(version: Version) {
     let cluster = cluster(version, Options::new());
     let digest = DigestMd5::new("bob", "bobsecret");
     let failure = failure(&cluster, digest);
