@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use zk_proto::ServerAddr;
 use zk_sasl::server::{Answer, Exchange, Users};
@@ -62,15 +63,7 @@ fn nonce(challenge: &[u8]) -> [u8; 30] {
     let text = std::str::from_utf8(challenge).unwrap();
     let (_, nonce) = text.split_once("nonce=\"").unwrap();
     let (nonce, _) = nonce.split_once('"').unwrap();
-    let digits = nonce.bytes().map(|c| match c {
-        b'A'..=b'Z' => c - b'A',
-        b'a'..=b'z' => c - b'a' + 26,
-        b'0'..=b'9' => c - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    });
-    let mut bits = digits.flat_map(|digit| (0..6).rev().map(move |bit| digit >> bit & 1));
-    std::array::from_fn(|_| (0..8).fold(0, |byte, _| byte << 1 | bits.next().unwrap()))
+    STANDARD.decode(nonce).unwrap().try_into().unwrap()
 }
 
 #[test]
