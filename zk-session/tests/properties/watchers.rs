@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use zk_proto::{ErrorCode, EventType, Zxid};
 use zk_session::{Event, Notice, RequestError, RequestId, WatchId, WatchedEvent};
 
-use crate::cluster::{Cluster, Freight, Phase};
-use crate::registry::{Flavour, PERSISTENT, RECURSIVE, STANDARD};
-use crate::tree::Change;
+use zk_rig::cluster::{Cluster, Freight, Phase};
+use zk_rig::registry::{Flavour, PERSISTENT, RECURSIVE, STANDARD};
+use zk_rig::tree::Change;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use zk_proto::{Acl, AddWatchMode, Chroot, CreateMode, MultiOp, Request};
 use zk_session::{Call, Cancelled, RequestId, WatchId};
 
-use crate::cluster::Cluster;
 use crate::config::plain;
-use crate::registry::Flavour;
-use crate::rig::{Rig, epoch};
 use crate::watchers::{Kind, Watcher, Watchers};
+use zk_rig::cluster::Cluster;
+use zk_rig::registry::Flavour;
+use zk_rig::world::{Rig, epoch};
 
 const PATHS: [&str; 6] = ["/a", "/a/b", "/a/b/c", "/a/d", "/e", "/"];
 const KINDS: [Kind; 5] = [
