@@ -347,13 +347,13 @@ impl World {
                 if out.is_empty() {
                     break;
                 }
-                self.checks.transmitted(&out);
                 self.read(&out);
             }
         }
     }
 
-    /// What the server makes of what it gets. Anything that is no request is the first frame.
+    /// What the server makes of what it gets. The first frame of a connection, which has zeros where
+    /// requests have their number, repeats a password that the server itself has chosen.
     fn read(&mut self, out: &[u8]) {
         let mut rest = out;
         while let Some((length, after)) = rest.split_first_chunk() {
@@ -364,10 +364,10 @@ impl World {
             rest = after;
             let frame = bytes::Bytes::copy_from_slice(frame);
             let mut reader = Reader::new(&frame);
-            if let Ok(header) = RequestHeader::decode(&mut reader) {
-                if Request::decode(header.opcode, &mut reader).is_ok() && header.xid != Xid(0) {
-                    self.awaited.push_back((header.xid, header.opcode));
-                }
+            let header = RequestHeader::decode(&mut reader);
+            if let Some(header) = header.ok().filter(|header| header.xid != Xid(0)) {
+                self.checks.transmitted(&frame);
+                self.awaited.push_back((header.xid, header.opcode));
             }
         }
     }

@@ -42,7 +42,7 @@ fn golden() -> Vec<Vec<Golden>> {
             continue; // an observation, such as a connection that was closed
         }
         let header = &decoded["header"];
-        let name = decoded["op"].as_str().or(header["op"].as_str());
+        let name = decoded["op"].as_str().or_else(|| header["op"].as_str());
         let conn = format!(
             "{} {} {}",
             entry["server_version"], entry["scenario"], entry["conn"]
