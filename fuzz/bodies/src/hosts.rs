@@ -52,7 +52,8 @@ fn hosts(text: &str) {
         Err(error) => return drop(error.to_string()),
     };
     let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    let again = format!("{}{chroot}", names.join(","));
+    // Spaces at the end of the text are dropped, those of a name are not.
+    let again = format!("{}{chroot}/", names.join(","));
     assert_eq!(parse_hosts(&again), Ok((servers, chroot)), "{again:?}");
 }
 

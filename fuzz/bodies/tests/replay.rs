@@ -12,7 +12,10 @@ fn packed(name: &str) -> PathBuf {
 
 /// Runs inputs, and says which one it was if one fails.
 fn run(name: &str, inputs: &[Vec<u8>]) {
-    let (_, body) = TARGETS.iter().find(|(target, _)| *target == name).unwrap();
+    let (_, body) = TARGETS
+        .iter()
+        .find(|(target, _)| *target == name)
+        .expect("a target");
     for input in inputs {
         if let Err(cause) = panic::catch_unwind(|| body(input)) {
             eprintln!("{name} fails on {input:?}");
