@@ -11,6 +11,8 @@
 //!         Cluster: sessions, time, Tree, one Registry of watches a connection
 //! ```
 //!
+//! [`watches::run`] does the same for watches alone, and knows what each watcher is entitled to.
+//!
 //! [`Checks`](checks::Checks) keeps the books: every request ends once, states are a chain, nothing is
 //! told after the end, what is called "not applied" never took effect, deadlines are never late.
 
@@ -30,4 +32,6 @@ pub mod registry;
 pub mod run;
 mod serve;
 pub mod tree;
+pub mod watchers;
+pub mod watches;
 pub mod world;

@@ -15,7 +15,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "decode_frame" => frames(),
         "hosts_string" => TEXTS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         "session_bytes" => conversations(),
-        "session_ops" => chance(),
+        "session_ops" | "session_watches" => chance(),
         _ => Vec::new(),
     }
 }

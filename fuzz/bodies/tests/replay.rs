@@ -53,6 +53,11 @@ fn calls_that_were_found() {
 }
 
 #[test]
+fn watchers_that_were_found() {
+    replay("session_watches");
+}
+
+#[test]
 fn seeds_are_the_same_every_time_and_do_no_harm() {
     for (name, _) in TARGETS {
         let inputs = seeds::seeds(name);

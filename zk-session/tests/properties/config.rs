@@ -1,12 +1,9 @@
 //! Random options of a session.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use zk_rig::options::Options;
-use zk_rig::world::server;
-use zk_session::Config;
 
 pub(crate) fn options() -> impl Strategy<Value = Options> {
     let rare = |p: f64| prop::bool::weighted(p);
@@ -59,12 +56,4 @@ pub(crate) fn duration() -> impl Strategy<Value = Duration> {
         1 => Just(Duration::from_secs(1 << 40)),
         1 => Just(Duration::MAX),
     ]
-}
-
-/// A config for those who look at watches, which sends about so much at once.
-pub(crate) fn plain(chunk: usize) -> Arc<Config> {
-    Config::builder((0..2).map(server).collect())
-        .transmit_chunk(chunk)
-        .build()
-        .expect("these options are sound")
 }

@@ -12,7 +12,6 @@
 mod calls;
 mod config;
 mod ops;
-mod watchers;
 mod watches;
 
 use proptest::strategy::Strategy;
