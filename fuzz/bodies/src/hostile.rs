@@ -6,6 +6,7 @@
 //! also send whatever it likes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ use zk_rig::checks::{Checks, tag_text};
 use zk_rig::options::Options;
 use zk_rig::world::{epoch, server};
 use zk_session::{
-    Action, Call, Cancelled, Config, ConnId, KeepAlive, RequestId, SaslError, Session, TimerId,
-    WatchId,
+    Action, Call, Cancelled, Config, ConnId, Event, KeepAlive, Outcome, RequestId, SaslError,
+    Session, State, TimerId, WatchId,
 };
 
 use crate::cursor::Cursor;
@@ -456,11 +457,35 @@ impl World {
         while let Some(event) = self.session.poll_event() {
             let _ = format!("{event:?}");
             self.checks.event(&event);
+            if let Event::Completed {
+                result: Err(error), ..
+            } = event
+            {
+                let _ = format!("{error} {:?}", error.source().map(ToString::to_string));
+                let applied = error.outcome() == Outcome::Applied;
+                assert!(!(applied && error.is_retryable()), "twice: {error:?}");
+            }
         }
         if !self.checks.is_closed() {
             self.checks.at_rest(self.session.state());
         }
-        let _ = format!("{:?}", self.session);
+        self.look();
+    }
+
+    /// What can be seen from outside is consistent.
+    fn look(&self) {
+        let session = &self.session;
+        let _ = format!("{session:?} {:?}", session.timeout_reason());
+        let there = session.state() != State::Lost;
+        assert!(there || session.deadline().is_none(), "{session:?}");
+        assert_eq!(there, session.credentials().is_some(), "{session:?}");
+        assert_eq!(there, session.negotiated_timeout().is_some());
+        assert!(!session.servers().is_empty());
+        if let Some((server, error)) = session.last_error() {
+            let _ = format!("{server}: {error}");
+        }
+        let connected = session.state().is_connected();
+        assert!(!connected || session.server().is_some(), "{session:?}");
     }
 
     /// What is due is done, after which nothing more is due.

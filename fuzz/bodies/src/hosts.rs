@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use zk_proto::{
-    Acl, Chroot, EnsembleConfig, Perms, Reader, Sequence, ZnodePath, is_four_letter,
-    make_digest_acl_credential, parse_hosts, put_buffer, validate_acl,
+    Acl, Chroot, EnsembleConfig, IntoData, Payload, Perms, Reader, Sequence, ZnodePath,
+    is_four_letter, make_digest_acl_credential, parse_hosts, put_buffer, validate_acl,
 };
 
 /// A text, read as all that it could be.
@@ -18,6 +18,7 @@ pub fn hosts_string(input: &[u8]) {
     chroot(&text);
     sequence(&text);
     acl(&text);
+    data(&text);
     match EnsembleConfig::parse(&text) {
         Ok(config) => {
             let lines = text.lines().count();
@@ -112,6 +113,30 @@ fn sequence(text: &str) {
     let order = sequence.wrapping_cmp(other);
     assert_eq!(order, other.wrapping_cmp(sequence).reverse());
     assert_eq!(order.is_eq(), sequence == other);
+}
+
+/// Data in every form that users have it in.
+fn data(text: &str) {
+    let bytes = Bytes::copy_from_slice(text.as_bytes());
+    let payload = Payload::from(bytes.clone());
+    let forms = [
+        text.into_data(),
+        text.as_bytes().into_data(),
+        text.to_owned().into_data(),
+        text.as_bytes().to_vec().into_data(),
+        bytes.into_data(),
+        payload.clone().into_data(),
+        (&payload).into_data(),
+        Some(text).into_data(),
+    ];
+    for data in forms {
+        assert_eq!(data.as_option(), Some(text.as_bytes()));
+        assert_eq!(data.as_cow().as_deref(), Some(text.as_bytes()));
+        assert!(text.len() < 20 || !format!("{data:?}").contains(text));
+        assert_eq!(data.into_owned().as_option(), Some(text.as_bytes()));
+    }
+    assert!(None::<&str>.into_data().as_option().is_none());
+    assert_eq!(payload, text.as_bytes()[..]);
 }
 
 fn acl(text: &str) {
