@@ -6,13 +6,16 @@
 use bytes::Bytes;
 use zk_proto::{
     Chroot, ConnectReply, ConnectRequest, DecodeError, Frame, FrameDecoder, FrameError, OpCode,
-    Reader, Reply, ReplyHeader, Request, RequestHeader, WatcherEvent, WatcherEventRef, Xid,
+    Reader, Reply, ReplyHeader, Request, RequestHeader, Stat, WatcherEvent, WatcherEventRef, Xid,
 };
 
 use crate::cursor::Cursor;
 
 /// Frames are kept up to this length, so that the fuzzer finds those that are longer.
-const LIMIT: usize = 4096;
+const SHORT: usize = 1024;
+
+/// Or up to this one, so that a buffer is lent for them.
+const LONG: usize = 2 * FrameDecoder::LEND_THRESHOLD;
 
 /// The most that reading takes, per byte of the frame and at least. A vector of short texts takes
 /// the most: 4 bytes each in the frame, 24 and their own memory here, and while it grows, the vector
@@ -49,11 +52,13 @@ pub fn decode_frame(input: &[u8]) {
     let selector = cursor.byte();
     let opcode = OpCode(i32::from(cursor.byte() as i8));
     let stream = cursor.rest();
-    let (whole, error) = split(stream, stream.len().max(1), false);
-    for size in [1, 1 + usize::from(selector >> 2)] {
-        assert_eq!(split(stream, size, false), (whole.clone(), error), "{size}");
+    let limit = if selector & 0x80 == 0 { SHORT } else { LONG };
+    let (whole, error) = split(stream, stream.len().max(1), limit, None);
+    let size = 1 + usize::from(selector >> 2 & 31);
+    for (size, fill) in [(1, None), (size, None), (7, Some(7)), (50, Some(3))] {
+        let cut = split(stream, size, limit, fill);
+        assert_eq!(cut, (whole.clone(), error), "{size}, {fill:?}");
     }
-    assert_eq!(split(stream, 7, true), (whole.clone(), error), "lent");
     let mut kind = Kind::of(selector);
     for frame in whole.into_iter().flatten() {
         kind = one(kind, opcode, &frame);
@@ -134,7 +139,8 @@ fn request(opcode: OpCode, body: &Bytes) {
         Ok(value) => value,
         Err(error) => return drop(error.to_string()),
     };
-    let _ = format!("{value:?} {:?} {}", value.path(), value.is_write());
+    let _ = format!("{value:?} {:?} {opcode}", value.path());
+    named(&value);
     assert_eq!(value.opcode(), opcode, "{value:?}");
     assert!(!value.is_write() || value.is_quorum(), "{value:?}");
     let below = Chroot::parse("/chroot").expect("a path");
@@ -144,6 +150,33 @@ fn request(opcode: OpCode, body: &Bytes) {
     let mut reader = Reader::new(&again);
     assert_eq!(Request::decode(opcode, &mut reader).as_ref(), Ok(&value));
     assert_eq!(reader.remaining(), 0, "{value:?}");
+}
+
+/// Numbers have names, or say that they have none.
+fn named(value: &Request<'_>) {
+    let _ = match value {
+        Request::AddWatch { mode, .. } => format!("{mode}"),
+        Request::CheckWatches { kind, .. } | Request::RemoveWatches { kind, .. } => {
+            format!("{kind}")
+        }
+        Request::SetWatches(watches) => format!("{}", watches.is_empty()),
+        _ => return,
+    };
+}
+
+/// What is told of a node agrees with what it is told by.
+fn stat(stat: &Stat) {
+    assert_eq!(stat.acl_version(), stat.aversion);
+    assert_eq!(stat.children_version(), stat.cversion);
+    assert_eq!(stat.data_length(), stat.data_length);
+    assert_eq!(stat.children_count(), stat.num_children);
+    assert_eq!(stat.creation_transaction_id(), stat.czxid);
+    assert_eq!(stat.last_modified_transaction_id(), stat.mzxid);
+    assert_eq!(
+        stat.owner_session_id().is_none(),
+        stat.ephemeral_owner.is_none()
+    );
+    let _ = (stat.created(), stat.last_modified());
 }
 
 fn reply(opcode: OpCode, body: &Bytes) {
@@ -161,6 +194,9 @@ fn reply(opcode: OpCode, body: &Bytes) {
         assert!((0..forth.len()).all(|at| children.get(at) == Some(forth[at])));
         assert_eq!(children.sorted().len(), children.to_vec().len());
     }
+    if let Reply::Stat(found) | Reply::Data { stat: found, .. } = &value {
+        stat(found);
+    }
     value.strip_chroot(&Chroot::parse("/a").expect("a path"));
     let once = value.clone();
     value.strip_chroot(&Chroot::ROOT);
@@ -169,15 +205,24 @@ fn reply(opcode: OpCode, body: &Bytes) {
 
 type Frames = Vec<Option<Bytes>>;
 
-/// Feeds a stream in pieces of a size. `None` stands for a frame that is too long.
-fn split(stream: &[u8], size: usize, lend: bool) -> (Frames, Option<FrameError>) {
-    let mut decoder = FrameDecoder::new(LIMIT);
+/// Feeds a stream in pieces of a size, of which so much is read into a loan where there is one.
+/// `None` stands for a frame that is too long.
+fn split(
+    stream: &[u8],
+    size: usize,
+    limit: usize,
+    fill: Option<usize>,
+) -> (Frames, Option<FrameError>) {
+    let mut decoder = FrameDecoder::new(limit);
     let mut frames = Vec::new();
     for piece in stream.chunks(size) {
         let mut left = piece;
-        if let Some(mut lent) = lend.then(|| decoder.lend()).flatten() {
+        if let Some(mut lent) = fill.and_then(|_| decoder.lend()) {
+            let _ = format!("{lent:?}");
+            assert!(decoder.missing() >= FrameDecoder::LEND_THRESHOLD);
+            assert!(decoder.lend().is_none() && decoder.next_frame() == Ok(None));
             let room = lent.unfilled();
-            let count = room.len().min(left.len());
+            let count = fill.unwrap_or_default().min(room.len()).min(left.len());
             room[..count].copy_from_slice(&left[..count]);
             lent.advance(count);
             decoder.give_back(lent);
@@ -187,18 +232,32 @@ fn split(stream: &[u8], size: usize, lend: bool) -> (Frames, Option<FrameError>)
         loop {
             match decoder.next_frame() {
                 Ok(None) => break,
-                Ok(Some(Frame::Whole { chunk, range })) => frames.push(Some(chunk.slice(range))),
-                Ok(Some(Frame::TooLarge { .. })) => frames.push(None),
+                Ok(Some(frame)) => {
+                    let _ = format!("{frame:?}");
+                    frames.push(match frame {
+                        Frame::Whole { chunk, range } => Some(chunk.slice(range)),
+                        Frame::TooLarge { .. } => None,
+                    });
+                }
                 Err(error) => {
                     assert!(decoder.next_frame().is_err(), "there is no way back");
                     return (frames, Some(error));
                 }
             }
         }
-        assert!(decoder.buffered() <= stream.len());
-        let _ = format!("{decoder:?}");
+        assert!(decoder.buffered() <= stream.len() && decoder.peek().len() <= stream.len());
+        let _ = format!("{decoder:?} {}", decoder.missing());
     }
+    lost(decoder);
     (frames, None)
+}
+
+/// A loan that is dropped is noticed, and the end of the stream.
+fn lost(mut decoder: FrameDecoder) {
+    if let Some(lent) = decoder.lend() {
+        drop(lent);
+        assert_eq!(decoder.next_frame(), Err(FrameError::LentLost));
+    }
 }
 
 fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {

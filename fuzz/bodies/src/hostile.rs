@@ -5,23 +5,20 @@
 //! knows which replies are awaited, so that the fuzzer need not guess xids to get anywhere; it may
 //! also send whatever it likes.
 
+mod calls;
+mod config;
+mod server;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error as _;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zk_proto::{
-    Acl, AddWatchMode, Chroot, ConnectReply, ConnectResponse, CreateMode, ErrorCode, MultiOp,
-    OpCode, Password, ReadOp, Reader, ReplyHeader, Request, RequestHeader, ServerAddr, SessionId,
-    WatcherType, Xid, Zxid, frame,
-};
-use zk_rig::checks::{Checks, tag_text};
-use zk_rig::options::Options;
-use zk_rig::world::{epoch, server};
+use zk_proto::{OpCode, Xid, frame};
+use zk_rig::checks::Checks;
+use zk_rig::world::epoch;
 use zk_session::{
-    Action, Call, Cancelled, Config, ConnId, Event, KeepAlive, Outcome, RequestId, SaslError,
-    Session, State, TimerId, WatchId,
+    Action, ConnId, Event, Outcome, RequestId, SaslError, Session, State, TimerId, WatchId,
 };
 
 use crate::cursor::Cursor;
@@ -72,7 +69,7 @@ struct World {
 
 impl World {
     fn new(cursor: &mut Cursor<'_>) -> Self {
-        let session = Session::new(config(cursor), [7; 32], epoch());
+        let session = Session::new(config::config(cursor), [7; 32], epoch());
         let mut checks = Checks::new(session.state());
         checks.honest = false;
         Self {
@@ -144,254 +141,18 @@ impl World {
                 self.session.handle_timeout(self.now);
                 self.settle();
             }
+            step::LOSE => {
+                if let Some(conn) = self.pick(0) {
+                    drop(self.session.lend(conn));
+                }
+            }
             step::SUBMIT.. => self.ask(cursor),
-            _ => {}
-        }
-    }
-
-    fn ask(&mut self, cursor: &mut Cursor<'_>) {
-        let now = self.now;
-        match cursor.byte() % 32 {
-            20 => {
-                let which = usize::from(cursor.byte());
-                if let Some(id) = self.requests.get(which).copied() {
-                    match self.session.cancel(now, id) {
-                        Cancelled::Unknown => {}
-                        outcome => self.checks.cancelled(id, outcome == Cancelled::Unsent),
-                    }
-                }
-            }
-            21 => {
-                self.drain();
-                if let Some(id) = self.watches.get(usize::from(cursor.byte())) {
-                    self.session.unwatch(now, *id);
-                    self.checks.unwatched(*id);
-                }
-            }
-            22 => {
-                let at = epoch() + Duration::from_millis(u64::from(cursor.short()) * 4);
-                let id = self.session.set_timer(at);
-                self.checks.timer(id);
-                self.timers.push(id);
-            }
-            23 => {
-                self.drain();
-                if let Some(id) = self.timers.get(usize::from(cursor.byte())) {
-                    self.session.cancel_timer(*id);
-                    self.checks.timer_cancelled(*id);
-                }
-            }
-            24 => self.session.set_servers(now, &list(cursor.byte())),
-            25 => self.session.set_fallback_servers(&list(cursor.byte())),
-            26 => self.session.set_keep_alive(now, KeepAlive::Sync),
-            27 => self.session.set_keep_alive(now, KeepAlive::Ping),
-            28 => self.session.reconnect(now),
-            29 => {
-                let limit = Duration::from_millis(u64::from(cursor.short()));
-                self.session.close(now, limit);
-            }
-            30 => {
-                let limit = Duration::from_millis(u64::from(cursor.short()));
-                self.session.detach(now, limit);
-            }
-            31 => self.session.random(&mut [0; 3]),
-            body => self.submit(body, cursor.byte()),
-        }
-    }
-
-    fn submit(&mut self, body: u8, flags: u8) {
-        let flag = |bit: u8| flags & (1 << bit) != 0;
-        self.tag += 1;
-        let tag = tag_text(self.tag);
-        // Shared paths for watches to meet on.
-        let path = if flag(0) {
-            "/a".to_owned()
-        } else {
-            format!("/{tag}")
-        };
-        let request = request(body, &path, &tag, flag(1), flag(2));
-        let chroot = if flag(3) { "/app" } else { "" };
-        let chroot = Chroot::parse(chroot).expect("a path");
-        let deadline = flag(4).then(|| self.now + Duration::from_millis(1500));
-        let mut call = Call::new(&request, &chroot).deadline(deadline);
-        if flag(5) {
-            call = call.urgent();
-        }
-        match self.session.submit(self.now, call) {
-            Ok(submitted) => {
-                self.checks.submitted(submitted.id, Some(self.tag));
-                self.requests.push(submitted.id);
-                if let Some(id) = submitted.watch {
-                    let lasting = matches!(request, Request::AddWatch { .. });
-                    self.checks.watcher(id, lasting);
-                    self.watches.push(id);
-                }
-            }
-            Err(refused) => drop(refused.to_string()),
         }
     }
 
     fn pick(&self, which: u8) -> Option<ConnId> {
         let conns: Vec<ConnId> = self.wires.keys().copied().collect();
         (!conns.is_empty()).then(|| conns[usize::from(which) % conns.len()])
-    }
-
-    /// Bytes of the server arrive on all connections that are up. `how` they are cut: in pieces of so
-    /// many bytes, or whole, or read into a loan.
-    fn hear(&mut self, how: u8, bytes: &[u8]) {
-        let size = match how % 64 {
-            0 => bytes.len(),
-            size => usize::from(size),
-        };
-        for conn in self.up() {
-            for piece in bytes.chunks(size.max(1)) {
-                let mut rest = piece;
-                let wants = self.session.wants_read(conn);
-                if let Some(mut loan) = (how >= 128).then(|| self.session.lend(conn)).flatten() {
-                    assert!(self.session.read_hint(conn) > 0);
-                    let room = loan.unfilled();
-                    let fits = room.len().min(rest.len());
-                    room[..fits].copy_from_slice(&rest[..fits]);
-                    loan.advance(fits);
-                    self.session.handle_lent(self.now, conn, loan);
-                    rest = &rest[fits..];
-                }
-                // A driver may read although it was asked not to, but not for ever.
-                if !wants {
-                    self.drain();
-                }
-                self.session.handle_data(self.now, conn, rest);
-            }
-        }
-    }
-
-    fn up(&self) -> Vec<ConnId> {
-        let up = self.wires.iter().filter(|(_, up)| **up);
-        up.map(|(conn, _)| *conn).collect()
-    }
-
-    /// A greeting that makes sense, more or less.
-    fn greet(&mut self, cursor: &mut Cursor<'_>) {
-        let flags = cursor.byte();
-        let mut out = Vec::new();
-        let reply = if flags & 0x80 != 0 {
-            ConnectReply::Refused(ErrorCode(i32::from(cursor.byte() as i8)))
-        } else {
-            ConnectReply::Response(ConnectResponse {
-                protocol_version: 0,
-                timeout: [6000, 0, 1, i32::MAX][usize::from(flags & 3)],
-                session_id: SessionId(i64::from(flags >> 2 & 3)),
-                password: Password::from([flags >> 2 & 3; 16]),
-                read_only: [Some(false), Some(true), None, None][usize::from(flags >> 4 & 3)],
-            })
-        };
-        frame(&mut out, |out| reply.encode(out));
-        self.hear(0, &out);
-    }
-
-    /// An answer to the oldest request, or to one that is not due: flags, the number of bytes of the
-    /// body, and these bytes.
-    fn reply(&mut self, cursor: &mut Cursor<'_>) {
-        let flags = cursor.byte();
-        let length = cursor.byte();
-        let body = cursor.take(usize::from(length)).to_vec();
-        let which = usize::from(flags & 1).min(self.awaited.len().saturating_sub(1));
-        let Some((xid, opcode)) = self.awaited.remove(which) else {
-            return;
-        };
-        let err = match flags >> 4 {
-            0..8 => ErrorCode::OK,
-            8 => ErrorCode::NO_NODE,
-            9 => ErrorCode::SESSION_EXPIRED,
-            10 => ErrorCode::AUTH_FAILED,
-            11 => ErrorCode::UNIMPLEMENTED,
-            12 => ErrorCode::NOT_READ_ONLY,
-            13 => ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH,
-            14 => ErrorCode::NO_WATCHER,
-            _ => ErrorCode(i32::from(length)),
-        };
-        self.zxid += i64::from(flags >> 1 & 1);
-        let zxid = Zxid(if flags & 4 == 0 { self.zxid } else { 0 });
-        let mut out = Vec::new();
-        frame(&mut out, |out| {
-            ReplyHeader { xid, zxid, err }.encode(out);
-            out.extend_from_slice(&body);
-            // Null and empty things, and zeros, make a body for most.
-            if flags & 8 != 0 && err == ErrorCode::OK {
-                out.extend_from_slice(plain_body(opcode));
-            }
-        });
-        self.hear(flags & 0x80, &out);
-    }
-
-    /// A reply that is announced as long, and of which little comes.
-    fn announce(&mut self, cursor: &mut Cursor<'_>) {
-        let length = u32::from(cursor.short()) << 4;
-        let xid = self.awaited.front().map_or(Xid(1), |(xid, _)| *xid);
-        let mut out = length.to_be_bytes().to_vec();
-        let (zxid, err) = (Zxid(self.zxid), ErrorCode::OK);
-        ReplyHeader { xid, zxid, err }.encode(&mut out);
-        let how = cursor.byte();
-        self.hear(how, &out);
-        // Some of it, by itself and by a loan.
-        let most = usize::from(cursor.short()).min(length as usize);
-        self.hear(how | 128, &vec![0; most]);
-    }
-
-    /// Takes what the session has to say, at most so many times.
-    fn transmit(&mut self, times: usize) {
-        for conn in self.up() {
-            for _ in 0..=times {
-                let mut out = Vec::new();
-                let told = self.session.poll_transmit(self.now, conn, &mut out);
-                assert_eq!(told, out.len(), "it says what it appends");
-                if out.is_empty() {
-                    break;
-                }
-                self.read(&out);
-            }
-        }
-    }
-
-    /// What the server makes of what it gets. The first frame of a connection, which has zeros where
-    /// requests have their number, repeats a password that the server itself has chosen.
-    fn read(&mut self, out: &[u8]) {
-        let mut rest = out;
-        while let Some((length, after)) = rest.split_first_chunk() {
-            let length = u32::from_be_bytes(*length) as usize;
-            let Some((frame, after)) = after.split_at_checked(length) else {
-                return;
-            };
-            rest = after;
-            let frame = bytes::Bytes::copy_from_slice(frame);
-            let mut reader = Reader::new(&frame);
-            let header = RequestHeader::decode(&mut reader);
-            if let Some(header) = header.ok().filter(|header| header.xid != Xid(0)) {
-                self.checks.transmitted(&frame);
-                self.awaited.push_back((header.xid, header.opcode));
-            }
-        }
-    }
-
-    /// All that an honest network would do at once: connections come up, bytes go out.
-    fn forward(&mut self, _: u8) {
-        self.drain();
-        for (conn, up) in &mut self.wires {
-            if !*up {
-                *up = true;
-                self.session.handle_connected(self.now, *conn);
-            }
-        }
-        self.transmit(100);
-        self.drain();
-    }
-
-    /// The shortest way to a session that can be used, if nothing stands in it.
-    fn attach(&mut self) {
-        self.forward(0);
-        let greeting = [0x04];
-        self.greet(&mut Cursor::new(&greeting));
-        self.forward(0);
     }
 
     fn cut(&mut self, which: u8) {
@@ -462,8 +223,9 @@ impl World {
             } = event
             {
                 let _ = format!("{error} {:?}", error.source().map(ToString::to_string));
+                let again = error.is_retryable();
                 let applied = error.outcome() == Outcome::Applied;
-                assert!(!(applied && error.is_retryable()), "twice: {error:?}");
+                assert!(!(applied && again), "twice: {error:?}");
             }
         }
         if !self.checks.is_closed() {
@@ -476,6 +238,7 @@ impl World {
     fn look(&self) {
         let session = &self.session;
         let _ = format!("{session:?} {:?}", session.timeout_reason());
+        let _ = session.last_zxid();
         let there = session.state() != State::Lost;
         assert!(there || session.deadline().is_none(), "{session:?}");
         assert_eq!(there, session.credentials().is_some(), "{session:?}");
@@ -552,127 +315,8 @@ pub(crate) mod step {
     pub(crate) const DRAIN: u8 = 12;
     pub(crate) const WAIT: u8 = 13;
     pub(crate) const DUE: u8 = 14;
+    /// A loan is dropped, and with it a part of the stream.
+    pub(crate) const LOSE: u8 = 15;
     /// This one and all above.
     pub(crate) const SUBMIT: u8 = 16;
-}
-
-fn config(cursor: &mut Cursor<'_>) -> Arc<Config> {
-    let flags = cursor.byte();
-    let flag = |bit: u8| flags & (1 << bit) != 0;
-    let options = Options {
-        timeout: 6000,
-        resume: flag(0),
-        auth: usize::from(flag(1)),
-        read_only: flag(2),
-        tries: flag(3).then_some(3),
-        connect_timeout: None,
-        give_up: None,
-        max_queued: (1000, 100_000),
-        max_request: 10_000,
-        max_reply: if flag(4) { 40 } else { MAX_REPLY },
-        chunk: if flag(5) { 30 } else { 65_536 },
-        max_events: if flag(6) { 2 } else { 1000 },
-        layered: false,
-        mechanism: flag(7).then_some(flag(0)),
-        ..Options::read_only(2)
-    };
-    options.build()
-}
-
-fn list(mask: u8) -> Vec<ServerAddr> {
-    let servers = (0..4).filter(|n| mask & (1 << n) != 0);
-    servers.map(server).collect()
-}
-
-/// What follows the bytes of an input in a reply, so that it can be read.
-fn plain_body(opcode: OpCode) -> &'static [u8] {
-    const ZEROS: [u8; 96] = [0; 96];
-    const END_OF_MULTI: [u8; 9] = [255, 255, 255, 255, 1, 255, 255, 255, 255];
-    match opcode {
-        OpCode::MULTI | OpCode::MULTI_READ => &END_OF_MULTI,
-        _ => &ZEROS,
-    }
-}
-
-fn request<'a>(body: u8, path: &'a str, tag: &'a str, watch: bool, other: bool) -> Request<'a> {
-    let at = || path.into();
-    let data = || Some(tag.as_bytes().into());
-    let acl = || Acl::open_unsafe_ref().into();
-    let version = -1;
-    let (mode, with_stat) = if other {
-        (CreateMode::EphemeralSequential.into(), watch)
-    } else {
-        (CreateMode::Persistent.into(), watch)
-    };
-    let create = |path, data| MultiOp::Create {
-        path,
-        data,
-        acl: acl(),
-        mode,
-        with_stat,
-    };
-    match body {
-        0 => Request::Create {
-            path: at(),
-            data: data(),
-            acl: acl(),
-            mode,
-            with_stat,
-        },
-        1 => Request::Delete {
-            path: at(),
-            version,
-        },
-        2 => Request::SetData {
-            path: at(),
-            data: data(),
-            version,
-        },
-        3 | 4 => Request::Exists { path: at(), watch },
-        5 | 6 => Request::GetData { path: at(), watch },
-        7 | 8 => Request::GetChildren {
-            path: at(),
-            watch,
-            with_stat: other,
-        },
-        9 => Request::AddWatch {
-            path: at(),
-            mode: AddWatchMode(i32::from(other)),
-        },
-        10 => Request::Multi(
-            vec![
-                create(at(), data()),
-                MultiOp::Check {
-                    path: at(),
-                    version,
-                },
-            ]
-            .into(),
-        ),
-        11 => Request::MultiRead(vec![ReadOp::GetData { path: at() }].into()),
-        12 => Request::Auth {
-            scheme: "digest".into(),
-            data: data(),
-        },
-        13 => Request::Sync { path: at() },
-        14 => Request::Reconfig {
-            joining: Some(tag.into()),
-            leaving: None,
-            new_members: None,
-            from_config: -1,
-        },
-        15 => Request::RemoveWatches {
-            path: at(),
-            kind: WatcherType::ANY,
-        },
-        16 => Request::GetAcl { path: at() },
-        17 => Request::GetEphemerals { prefix: at() },
-        18 => Request::GetAllChildrenNumber { path: at() },
-        _ if other => Request::CheckWatches {
-            path: at(),
-            kind: WatcherType::DATA,
-        },
-        _ if watch => Request::CloseSession,
-        _ => Request::WhoAmI,
-    }
 }

@@ -104,7 +104,7 @@ fn conversations() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for conn in golden() {
         for config in [0, 0b10, 0b100, 0b1001_0000] {
-            let mut seed = vec![config, step::FORWARD, 0];
+            let mut seed = vec![config, 0, step::FORWARD, 0];
             for golden in &conn {
                 say(golden, &mut seed);
                 if seed.len() > 1500 {
@@ -114,49 +114,171 @@ fn conversations() -> Vec<Vec<u8>> {
             seeds.push(seed);
         }
     }
-    // What no connection that was captured has.
-    seeds.push(vec![
-        0x40,
-        step::ATTACH,
-        step::LONG,
-        0x30,
-        0,
-        0,
-        0x80,
-        0,
-        step::DUE,
-        step::DUE,
-    ]);
-    seeds.push(vec![
-        4,
-        step::FORWARD,
-        0,
-        step::GREET,
-        0x14,
-        step::DUE,
-        step::FORWARD,
-        0,
-        step::RAW,
-        2,
-        b'r',
-        b'w',
-        0,
-    ]);
-    seeds.push(vec![
-        1,
-        step::ATTACH,
-        step::CUT,
-        0,
-        step::DUE,
-        step::ATTACH,
-        step::STALE,
-        4,
-        step::STALE,
-        1,
-    ]);
+    // What no connection that was captured has: each with the flags in front.
+    let others: [(&[u8; 2], &[u8]); 9] = [
+        // A long reply, of which little comes; and one that is lost with its loan.
+        (
+            &[0x40, 0],
+            &[
+                step::ATTACH,
+                step::LONG,
+                0x30,
+                0,
+                0,
+                0x80,
+                0,
+                step::DUE,
+                step::DUE,
+            ],
+        ),
+        (
+            &[0, 0],
+            &[
+                step::ATTACH,
+                step::LONG,
+                0x30,
+                0,
+                0,
+                0,
+                9,
+                step::LOSE,
+                step::RAW,
+                1,
+                0,
+                0,
+            ],
+        ),
+        // A read-only server, and a probe that finds a better one.
+        (
+            &[4, 0],
+            &[
+                step::FORWARD,
+                0,
+                step::GREET,
+                0x14,
+                step::DUE,
+                step::FORWARD,
+                0,
+                step::RAW,
+                2,
+                b'r',
+                b'w',
+                0,
+            ],
+        ),
+        (
+            &[4, 0],
+            &[
+                step::FORWARD,
+                0,
+                step::GREET,
+                0x14,
+                step::DUE,
+                step::FORWARD,
+                0,
+                step::CUT,
+                1,
+                step::DUE,
+            ],
+        ),
+        (
+            &[4, 1],
+            &[
+                step::FORWARD,
+                0,
+                step::GREET,
+                0x14,
+                step::DUE,
+                step::FORWARD,
+                0,
+                step::RAW,
+                1,
+                b'!',
+                0,
+            ],
+        ),
+        // A session that is resumed, and news of its first connection.
+        (
+            &[1, 0],
+            &[
+                step::ATTACH,
+                step::CUT,
+                0,
+                step::DUE,
+                step::ATTACH,
+                step::STALE,
+                4,
+                step::STALE,
+                1,
+            ],
+        ),
+        // SASL of several steps, and by somebody else.
+        (
+            &[0x80, 0x10],
+            &[
+                step::ATTACH,
+                step::REPLY,
+                0,
+                5,
+                0,
+                0,
+                0,
+                1,
+                b'x',
+                step::FORWARD,
+                0,
+                step::REPLY,
+                0,
+                4,
+                255,
+                255,
+                255,
+                255,
+            ],
+        ),
+        (
+            &[0x81, 0x10],
+            &[
+                step::ATTACH,
+                step::SASL,
+                1,
+                step::FORWARD,
+                0,
+                step::REPLY,
+                0,
+                5,
+                0,
+                0,
+                0,
+                1,
+                b'x',
+                step::DRAIN,
+                step::SASL,
+                0,
+            ],
+        ),
+        // A layer that speaks first.
+        (
+            &[0, 3],
+            &[
+                step::FORWARD,
+                0,
+                step::RAW,
+                1,
+                0,
+                0,
+                step::ATTACH,
+                step::SUBMIT,
+                5,
+                3,
+                step::FORWARD,
+                0,
+            ],
+        ),
+    ];
+    seeds.extend(others.map(|(flags, steps)| [&flags[..], steps].concat()));
     for end in [29, 30] {
-        seeds.push(vec![
-            0,
+        let steps = [
             step::ATTACH,
             step::SUBMIT,
             end,
@@ -167,8 +289,15 @@ fn conversations() -> Vec<Vec<u8>> {
             step::REPLY,
             2,
             0,
-        ]);
+        ];
+        seeds.push([&[0, 0], &steps[..]].concat());
     }
+    // A queue that is mostly cancelled again.
+    let mut seed = vec![0, 0];
+    (0..100).for_each(|_| seed.extend_from_slice(&[step::SUBMIT, 0, 0]));
+    (0..90).for_each(|n| seed.extend_from_slice(&[step::SUBMIT, 20, n]));
+    seed.extend_from_slice(&[step::ATTACH, step::DUE]);
+    seeds.push(seed);
     seeds
 }
 
