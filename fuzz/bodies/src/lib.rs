@@ -32,7 +32,7 @@ pub use frames::decode_frame;
 pub use hostile::session_bytes;
 pub use hosts::hosts_string;
 pub use ops::{session_case, session_ops};
-pub use watches::session_watches;
+pub use watches::{session_watches, watches_case};
 
 /// A fuzz target: its name, and what it does.
 pub type Target = (&'static str, fn(&[u8]));

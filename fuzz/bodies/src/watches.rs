@@ -16,6 +16,13 @@ const MOST: usize = 100;
 /// # Panics
 /// If anybody is not told what they are entitled to, or twice, or if the server keeps too much.
 pub fn session_watches(input: &[u8]) {
+    let (flavour, chunk, ops) = watches_case(input);
+    run(flavour, chunk, &ops);
+}
+
+/// What an input of [`session_watches`] stands for, to be written down as a test: how servers keep
+/// watches, about how much is sent at once, and the steps.
+pub fn watches_case(input: &[u8]) -> (Flavour, usize, Vec<Op>) {
     let mut cursor = Cursor::new(input);
     let first = cursor.byte();
     let flavour = if first & 1 == 0 {
@@ -28,7 +35,7 @@ pub fn session_watches(input: &[u8]) {
     while !cursor.is_empty() && ops.len() < MOST {
         ops.push(op(cursor.byte(), cursor.byte()));
     }
-    run(flavour, chunk, &ops);
+    (flavour, chunk, ops)
 }
 
 fn op(what: u8, with: u8) -> Op {

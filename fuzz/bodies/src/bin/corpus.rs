@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use zk_fuzz_bodies::{TARGETS, corpus, seeds, session_case};
+use zk_fuzz_bodies::{TARGETS, corpus, seeds, session_case, watches_case};
 
 const HELP: &str = "\
 corpus COMMAND
@@ -15,7 +15,7 @@ corpus COMMAND
   seeds TARGET DIR    writes the seeds of a target, each as a file below DIR
   unpack FILE DIR     writes the inputs of a packed corpus, each as a file below DIR
   pack DIR FILE       packs all files of DIR
-  run TARGET FILE..   runs inputs, without a fuzzer; of session_ops, shows the steps first
+  run TARGET FILE..   runs inputs, without a fuzzer; of session_ops and session_watches, shows the steps first
 ";
 
 fn main() -> ExitCode {
@@ -53,8 +53,10 @@ fn run(words: &[&str]) -> io::Result<bool> {
             for file in files {
                 let input = fs::read(file)?;
                 println!("{file}: {} bytes", input.len());
-                if *target == "session_ops" {
-                    println!("{:#?}", session_case(&input));
+                match *target {
+                    "session_ops" => println!("{:#?}", session_case(&input)),
+                    "session_watches" => println!("{:?}", watches_case(&input)),
+                    _ => {}
                 }
                 body(&input);
             }
