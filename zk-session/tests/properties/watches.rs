@@ -155,3 +155,30 @@ fn an_exchange_that_broke_is_caught_up_with_before_new_requests() {
     run(Flavour::Replacing, 1, &ops);
     run(Flavour::Coexisting, 1, &ops);
 }
+
+/// A child event behind the event that it was derived from is not told again. The recursive watch had
+/// given way to the persistent one, and the next change was taken for such a repetition.
+#[test]
+fn a_change_after_a_recursive_watch_has_gone_is_no_repetition() {
+    let begin = [
+        watch(PERSISTENT, 1),
+        watch(RECURSIVE, 1),
+        Op::Rest,
+        Op::Write(0, 2),
+        Op::Turn,
+    ];
+    let exchanged = [Op::Unwatch(1), Op::Turn, Op::Write(1, 2)];
+    let afresh = [
+        Op::Unwatch(0),
+        Op::Unwatch(1),
+        Op::Turn,
+        watch(PERSISTENT, 1),
+        Op::Turn,
+        Op::Write(1, 2),
+    ];
+    for end in [&exchanged[..], &afresh] {
+        let ops = [&begin, end].concat();
+        run(Flavour::Replacing, 1, &ops);
+        run(Flavour::Coexisting, 1, &ops);
+    }
+}
