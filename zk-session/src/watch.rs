@@ -137,7 +137,8 @@ pub(crate) struct Watches {
     registered: usize,
     /// Paths with recursive watchers: while there are none, ancestors need not be looked up.
     recursive: usize,
-    /// The path whose child event was derived from the event before.
+    /// The path whose child event was derived from the event before, as long as a recursive
+    /// registration serves it.
     derived: Option<Arc<str>>,
 }
 
@@ -245,6 +246,9 @@ impl Watches {
         if !success {
             self.watchers.remove(&id);
             return;
+        }
+        if arms == PERSISTENT {
+            self.derived.take_if(|path| *path == entry.path);
         }
         entry.armed = match arms {
             // A mode replaces what was there in its registries, or takes it along.

@@ -15,7 +15,7 @@ use crate::registry::{PERSISTENT, RECURSIVE, STANDARD};
 
 impl Cluster {
     /// Credentials and SASL tokens are answered before anything that waits.
-    pub(crate) fn network_layer(&mut self, conn: ConnId) {
+    pub fn network_layer(&mut self, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return;
         };
@@ -51,7 +51,7 @@ impl Cluster {
     }
 
     /// Works on the oldest request of a connection. `false` if there is none, or if it must wait.
-    pub(crate) fn serve(&mut self, conn: ConnId) -> bool {
+    pub fn serve(&mut self, conn: ConnId) -> bool {
         let Some(mut peer) = self.peers.remove(&conn) else {
             return false;
         };

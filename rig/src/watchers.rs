@@ -10,7 +10,7 @@ use crate::registry::{Flavour, PERSISTENT, RECURSIVE, STANDARD};
 use crate::tree::Change;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Data,
     Exist,
     Child,
@@ -19,18 +19,18 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn lasts(self) -> bool {
+    pub fn lasts(self) -> bool {
         matches!(self, Self::Persistent | Self::Recursive)
     }
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Watcher {
-    pub(crate) kind: Kind,
+pub struct Watcher {
+    pub kind: Kind,
     /// On the server.
-    pub(crate) path: String,
+    pub path: String,
     /// How much of it the application does not see.
-    pub(crate) prefix: usize,
+    pub prefix: usize,
     /// The state it was registered in, if it is.
     since: Option<i64>,
     told: Vec<(i64, EventType, String)>,
@@ -39,7 +39,7 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn new(kind: Kind, path: &str, prefix: usize) -> Self {
+    pub fn new(kind: Kind, path: &str, prefix: usize) -> Self {
         Self {
             kind,
             path: path.to_owned(),
@@ -120,32 +120,32 @@ impl Watcher {
 
 /// All watchers of a session.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers {
-    pub(crate) live: BTreeMap<WatchId, Watcher>,
+pub struct Watchers {
+    pub live: BTreeMap<WatchId, Watcher>,
     asked: BTreeMap<RequestId, WatchId>,
     /// Reads that gaps have led to.
     reads: BTreeMap<RequestId, WatchId>,
 }
 
 impl Watchers {
-    pub(crate) fn asked(&mut self, request: RequestId, id: WatchId, watcher: Watcher) {
+    pub fn asked(&mut self, request: RequestId, id: WatchId, watcher: Watcher) {
         self.live.insert(id, watcher);
         self.asked.insert(request, id);
     }
 
-    pub(crate) fn read(&mut self, request: RequestId, id: WatchId) {
+    pub fn read(&mut self, request: RequestId, id: WatchId) {
         self.reads.insert(request, id);
     }
 
     /// Its request was taken back.
-    pub(crate) fn cancelled(&mut self, request: RequestId) {
+    pub fn cancelled(&mut self, request: RequestId) {
         if let Some(id) = self.asked.remove(&request) {
             self.live.remove(&id);
         }
     }
 
     /// An event of the session. Tells who is to read again.
-    pub(crate) fn event(
+    pub fn event(
         &mut self,
         freight: Freight,
         event: &Event,
@@ -191,7 +191,7 @@ impl Watchers {
     }
 
     /// What holds when nothing is on its way.
-    pub(crate) fn at_rest(&self, cluster: &Cluster) {
+    pub fn at_rest(&self, cluster: &Cluster) {
         for (id, watcher) in &self.live {
             watcher.verify(*id, cluster);
         }

@@ -17,31 +17,31 @@ use crate::registry::{Flavour, Registry};
 use crate::tree::{Change, Tree};
 
 /// `T` is at least two of these.
-pub(crate) const TICK: Duration = Duration::from_millis(2000);
+pub const TICK: Duration = Duration::from_millis(2000);
 
 /// A session at the leader.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) password: [u8; 16],
-    pub(crate) timeout: Duration,
+pub struct Record {
+    pub password: [u8; 16],
+    pub timeout: Duration,
     /// When the leader heard of it last.
-    pub(crate) touched: Instant,
+    pub touched: Instant,
     /// Local to a server without a quorum.
-    pub(crate) local: bool,
+    pub local: bool,
 }
 
 /// A server.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Member {
+pub struct Member {
     /// Hears nothing from the leader.
-    pub(crate) isolated: bool,
-    pub(crate) read_only: bool,
+    pub isolated: bool,
+    pub read_only: bool,
     touched: BTreeSet<i64>,
 }
 
 /// What a frame on its way to the client carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Freight {
+pub enum Freight {
     /// An event of the change with this zxid.
     Change(i64),
     /// An event that setWatches has found due.
@@ -50,7 +50,7 @@ pub(crate) enum Freight {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Phase {
+pub enum Phase {
     Fresh,
     Open(i64),
     Closed,
@@ -58,40 +58,40 @@ pub(crate) enum Phase {
 
 /// A connection, at the server.
 #[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) member: usize,
-    pub(crate) phase: Phase,
-    pub(crate) raw: Vec<u8>,
-    pub(crate) inbox: VecDeque<Vec<u8>>,
-    pub(crate) out: VecDeque<(Freight, Vec<u8>)>,
-    pub(crate) registry: Registry,
+pub struct Peer {
+    pub member: usize,
+    pub phase: Phase,
+    pub raw: Vec<u8>,
+    pub inbox: VecDeque<Vec<u8>>,
+    pub out: VecDeque<(Freight, Vec<u8>)>,
+    pub registry: Registry,
     /// The next request is answered with this code.
-    pub(crate) next_error: Option<ErrorCode>,
+    pub next_error: Option<ErrorCode>,
 }
 
 /// The ensemble.
 #[derive(Debug)]
-pub(crate) struct Cluster {
-    pub(crate) flavour: Flavour,
-    pub(crate) tree: Tree,
-    pub(crate) changes: Vec<Change>,
-    pub(crate) sessions: BTreeMap<i64, Record>,
+pub struct Cluster {
+    pub flavour: Flavour,
+    pub tree: Tree,
+    pub changes: Vec<Change>,
+    pub sessions: BTreeMap<i64, Record>,
     /// Those that the leader has dropped for their silence.
-    pub(crate) expired: BTreeMap<i64, Record>,
-    pub(crate) members: Vec<Member>,
-    pub(crate) peers: BTreeMap<ConnId, Peer>,
-    pub(crate) now: Instant,
+    pub expired: BTreeMap<i64, Record>,
+    pub members: Vec<Member>,
+    pub peers: BTreeMap<ConnId, Peer>,
+    pub now: Instant,
     half_tick: Instant,
-    pub(crate) next_session: i64,
+    pub next_session: i64,
     /// The next handshake is answered with a session of another id.
-    pub(crate) substitute: bool,
+    pub substitute: bool,
     /// What requests carried whose effect took place, and those that were refused.
-    pub(crate) applied: BTreeSet<u64>,
-    pub(crate) served: u64,
+    pub applied: BTreeSet<u64>,
+    pub served: u64,
 }
 
 impl Cluster {
-    pub(crate) fn new(flavour: Flavour, members: usize, paths: &[&str], now: Instant) -> Self {
+    pub fn new(flavour: Flavour, members: usize, paths: &[&str], now: Instant) -> Self {
         Self {
             flavour,
             tree: Tree::new(paths),
@@ -109,7 +109,7 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn accept(&mut self, conn: ConnId, member: usize) {
+    pub fn accept(&mut self, conn: ConnId, member: usize) {
         let peer = Peer {
             member,
             phase: Phase::Fresh,
@@ -123,7 +123,7 @@ impl Cluster {
     }
 
     /// Time passes: followers report, and the leader drops sessions.
-    pub(crate) fn advance(&mut self, now: Instant) {
+    pub fn advance(&mut self, now: Instant) {
         if now.duration_since(self.half_tick) > 1000 * TICK {
             // A jump of hours: nobody was awake to report.
             self.half_tick = now - TICK;
@@ -153,7 +153,7 @@ impl Cluster {
     }
 
     /// The leader is in touch with the server again, whose report was held up.
-    pub(crate) fn heal(&mut self, member: usize) {
+    pub fn heal(&mut self, member: usize) {
         self.members[member].isolated = false;
         self.members[member].read_only = false;
         self.report(member);
@@ -173,7 +173,7 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn expire(&mut self, id: i64) {
+    pub fn expire(&mut self, id: i64) {
         self.sessions.remove(&id);
         for peer in self.peers.values_mut() {
             if peer.phase == Phase::Open(id) {
@@ -183,7 +183,7 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn touch(&mut self, member: usize, id: i64) {
+    pub fn touch(&mut self, member: usize, id: i64) {
         self.members[member].touched.insert(id);
         if member == 0 && !self.members[0].isolated {
             self.report(0);
@@ -191,7 +191,7 @@ impl Cluster {
     }
 
     /// Someone writes.
-    pub(crate) fn write(&mut self, op: MultiOp<'_>) -> bool {
+    pub fn write(&mut self, op: MultiOp<'_>) -> bool {
         match self.tree.commit(&[op]) {
             Ok((_, changes)) => {
                 self.notify(&changes);
@@ -201,7 +201,7 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn notify(&mut self, changes: &[Change]) {
+    pub fn notify(&mut self, changes: &[Change]) {
         for change in changes {
             let seen = match self.flavour {
                 Flavour::Replacing => Zxid(-1),
@@ -229,7 +229,7 @@ impl Cluster {
     }
 
     /// Bytes from the client. What the network layer answers is answered at once.
-    pub(crate) fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
+    pub fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return;
         };
@@ -258,7 +258,7 @@ impl Cluster {
 }
 
 impl Peer {
-    pub(crate) fn reply(&mut self, xid: Xid, zxid: i64, err: ErrorCode, body: &[u8]) {
+    pub fn reply(&mut self, xid: Xid, zxid: i64, err: ErrorCode, body: &[u8]) {
         let mut out = Vec::new();
         frame(&mut out, |out| {
             let zxid = Zxid(zxid);
@@ -268,7 +268,7 @@ impl Peer {
         self.out.push_back((Freight::Other, out));
     }
 
-    pub(crate) fn answer(
+    pub fn answer(
         &mut self,
         xid: Xid,
         zxid: i64,
@@ -286,7 +286,7 @@ impl Peer {
         self.reply(xid, zxid, err, &body);
     }
 
-    pub(crate) fn event(&mut self, kind: EventType, path: &str, zxid: Zxid, freight: Freight) {
+    pub fn event(&mut self, kind: EventType, path: &str, zxid: Zxid, freight: Freight) {
         let mut out = Vec::new();
         frame(&mut out, |out| {
             ReplyHeader {

@@ -8,20 +8,20 @@ use crate::registry::parent_of;
 
 /// A change that watches see.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Change {
-    pub(crate) zxid: i64,
-    pub(crate) kind: EventType,
-    pub(crate) path: String,
+pub struct Change {
+    pub zxid: i64,
+    pub kind: EventType,
+    pub path: String,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Tree {
+pub struct Tree {
     nodes: BTreeMap<String, Stat>,
-    pub(crate) zxid: i64,
+    pub zxid: i64,
 }
 
 impl Tree {
-    pub(crate) fn new(paths: &[&str]) -> Self {
+    pub fn new(paths: &[&str]) -> Self {
         let mut nodes = BTreeMap::new();
         for path in ["/"].iter().chain(paths) {
             let stat = Stat {
@@ -35,11 +35,11 @@ impl Tree {
         Self { nodes, zxid: 1 }
     }
 
-    pub(crate) fn stat(&self, path: &str) -> Option<Stat> {
+    pub fn stat(&self, path: &str) -> Option<Stat> {
         self.nodes.get(path).copied()
     }
 
-    pub(crate) fn children(&self, path: &str) -> Vec<&str> {
+    pub fn children(&self, path: &str) -> Vec<&str> {
         let under = if path == "/" { "/" } else { path };
         self.nodes
             .keys()
@@ -49,7 +49,7 @@ impl Tree {
     }
 
     /// Carries a transaction out, or nothing of it. It takes a zxid either way.
-    pub(crate) fn commit(
+    pub fn commit(
         &mut self,
         ops: &[MultiOp<'_>],
     ) -> Result<(Vec<MultiResult>, Vec<Change>), (usize, ErrorCode)> {

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use zk_proto::{EventType, WatcherType};
 
-pub(crate) const STANDARD: u8 = 1;
-pub(crate) const PERSISTENT: u8 = 2;
-pub(crate) const RECURSIVE: u8 = 4;
+pub const STANDARD: u8 = 1;
+pub const PERSISTENT: u8 = 2;
+pub const RECURSIVE: u8 = 4;
 
 /// How modes on the same path get along.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Flavour {
+pub enum Flavour {
     /// One mode for a path and registry: the last registration wins.
     Replacing,
     /// Modes coexist.
@@ -20,14 +20,14 @@ pub(crate) enum Flavour {
 
 /// The two registries of a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Registry {
-    pub(crate) flavour: Flavour,
-    pub(crate) data: BTreeMap<String, u8>,
-    pub(crate) child: BTreeMap<String, u8>,
+pub struct Registry {
+    pub flavour: Flavour,
+    pub data: BTreeMap<String, u8>,
+    pub child: BTreeMap<String, u8>,
 }
 
 impl Registry {
-    pub(crate) fn new(flavour: Flavour) -> Self {
+    pub fn new(flavour: Flavour) -> Self {
         Self {
             flavour,
             data: BTreeMap::new(),
@@ -35,21 +35,21 @@ impl Registry {
         }
     }
 
-    pub(crate) fn add_data(&mut self, path: &str, mode: u8) {
+    pub fn add_data(&mut self, path: &str, mode: u8) {
         add(self.flavour, &mut self.data, path, mode);
     }
 
-    pub(crate) fn add_child(&mut self, path: &str, mode: u8) {
+    pub fn add_child(&mut self, path: &str, mode: u8) {
         add(self.flavour, &mut self.child, path, mode);
     }
 
-    pub(crate) fn add_both(&mut self, path: &str, mode: u8) {
+    pub fn add_both(&mut self, path: &str, mode: u8) {
         self.add_data(path, mode);
         self.add_child(path, mode);
     }
 
     /// A change of `path`: the frames that it makes for this connection.
-    pub(crate) fn change(&mut self, kind: EventType, path: &str) -> Vec<(EventType, String)> {
+    pub fn change(&mut self, kind: EventType, path: &str) -> Vec<(EventType, String)> {
         let mut frames = Vec::new();
         let mut hit = trigger(&mut self.data, kind, path);
         if kind == EventType::NODE_DELETED {
@@ -70,7 +70,7 @@ impl Registry {
     }
 
     /// Was anything removed?
-    pub(crate) fn remove(&mut self, path: &str, kind: WatcherType) -> bool {
+    pub fn remove(&mut self, path: &str, kind: WatcherType) -> bool {
         let all = STANDARD | PERSISTENT | RECURSIVE;
         // Before 3.9 a removal does not look at the mode.
         let one = match self.flavour {
@@ -122,7 +122,7 @@ fn trigger(map: &mut BTreeMap<String, u8>, kind: EventType, path: &str) -> bool 
     hit
 }
 
-pub(crate) fn parent_of(path: &str) -> Option<&str> {
+pub fn parent_of(path: &str) -> Option<&str> {
     match path.rfind('/')? {
         0 if path.len() == 1 => None,
         0 => Some("/"),

@@ -9,29 +9,22 @@ use std::time::{Duration, Instant};
 use zk_proto::ServerAddr;
 use zk_session::{Action, Config, ConnId, Event, Session, State};
 
-use crate::checks::{Checks, tag_of};
+use crate::checks::Checks;
 use crate::cluster::{Cluster, Freight, Phase};
 
-/// An anchor, the same for all runs of this process.
-pub(crate) fn epoch() -> Instant {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an anchor; nothing depends on its value"
-    )]
-    fn now() -> Instant {
-        Instant::now()
-    }
+/// An anchor, the same for all runs of this process. Nothing depends on its value.
+pub fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(|| now() + Duration::from_secs(1_000_000))
+    *EPOCH.get_or_init(|| Instant::now() + Duration::from_secs(1_000_000))
 }
 
-pub(crate) fn server(member: usize) -> ServerAddr {
+pub fn server(member: usize) -> ServerAddr {
     ServerAddr::new(&format!("h{member}"), 2181)
 }
 
 /// How a frame is cut on its way to the client, beyond what the test asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Cuts {
+pub enum Cuts {
     None,
     Every(usize),
     /// Anyhow; what can be read into a loan is.
@@ -45,32 +38,32 @@ enum Wire {
     Up,
 }
 
-pub(crate) struct Rig {
-    pub(crate) session: Session,
-    pub(crate) cluster: Cluster,
-    pub(crate) checks: Checks,
+pub struct Rig {
+    pub session: Session,
+    pub cluster: Cluster,
+    pub checks: Checks,
     /// The true time: the latest that the session was told.
-    pub(crate) now: Instant,
+    pub now: Instant,
     /// How much earlier than that it is told for a while.
-    pub(crate) skew: Duration,
+    pub skew: Duration,
     wires: BTreeMap<ConnId, Wire>,
-    pub(crate) old: Vec<ConnId>,
-    pub(crate) sasl: Vec<ConnId>,
-    pub(crate) cuts: Cuts,
+    pub old: Vec<ConnId>,
+    pub sasl: Vec<ConnId>,
+    pub cuts: Cuts,
     /// Bytes are hidden by the security layer of these tests.
-    pub(crate) layered: bool,
+    pub layered: bool,
     /// Sessions that were ended by force, of which no deadline can know.
-    pub(crate) killed: bool,
-    pub(crate) transcript: String,
+    pub killed: bool,
+    pub transcript: String,
     /// Look at once at what a frame has led to.
-    pub(crate) prompt: bool,
+    pub prompt: bool,
     freight: Freight,
     /// Events, and what the frame carried that led to them.
-    pub(crate) events: Vec<(Freight, Event)>,
+    pub events: Vec<(Freight, Event)>,
 }
 
 impl Rig {
-    pub(crate) fn new(config: Arc<Config>, seed: u8, cluster: Cluster) -> Self {
+    pub fn new(config: Arc<Config>, seed: u8, cluster: Cluster) -> Self {
         let now = epoch();
         let session = Session::new(config, [seed; 32], now);
         Self {
@@ -93,17 +86,17 @@ impl Rig {
     }
 
     /// What the session is told the time is.
-    pub(crate) fn told(&self) -> Instant {
+    pub fn told(&self) -> Instant {
         self.now - self.skew
     }
 
-    pub(crate) fn note(&mut self, text: std::fmt::Arguments<'_>) {
+    pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
         self.transcript.write_fmt(text).expect("a string grows");
         self.transcript.push('\n');
     }
 
     /// Fetches all actions and events, of which there is an end.
-    pub(crate) fn drain(&mut self) {
+    pub fn drain(&mut self) {
         let mut turns = 0;
         while let Some(action) = self.session.poll_action() {
             turns += 1;
@@ -174,17 +167,17 @@ impl Rig {
         self.cluster.peers.remove(&conn);
     }
 
-    pub(crate) fn conns(&self) -> Vec<ConnId> {
+    pub fn conns(&self) -> Vec<ConnId> {
         self.wires.keys().copied().collect()
     }
 
-    pub(crate) fn pick(&self, which: usize) -> Option<ConnId> {
+    pub fn pick(&self, which: usize) -> Option<ConnId> {
         let conns = self.conns();
         (!conns.is_empty()).then(|| conns[which % conns.len()])
     }
 
     /// A connection that is being made is up.
-    pub(crate) fn connected(&mut self, conn: ConnId) {
+    pub fn connected(&mut self, conn: ConnId) {
         if let Some(Wire::Connecting(member)) = self.wires.get(&conn).cloned() {
             self.wires.insert(conn, Wire::Up);
             self.cluster.accept(conn, member);
@@ -193,7 +186,7 @@ impl Rig {
     }
 
     /// A connection breaks, in either state.
-    pub(crate) fn cut(&mut self, conn: ConnId, why: io::ErrorKind, served: bool) {
+    pub fn cut(&mut self, conn: ConnId, why: io::ErrorKind, served: bool) {
         if self.wires.remove(&conn).is_some() {
             if !served {
                 self.cluster.peers.remove(&conn);
@@ -204,7 +197,7 @@ impl Rig {
     }
 
     /// Writes what the session has to send, at most so many times.
-    pub(crate) fn transmit(&mut self, conn: ConnId, times: usize) -> bool {
+    pub fn transmit(&mut self, conn: ConnId, times: usize) -> bool {
         if self.wires.get(&conn) != Some(&Wire::Up) {
             return false;
         }
@@ -222,22 +215,13 @@ impl Rig {
                 out.iter_mut().for_each(|b| *b ^= MASK);
             }
             self.cluster.receive(conn, &out);
-            self.record_sent(&out);
+            self.checks.transmitted(&out);
         }
         any
     }
 
-    fn record_sent(&mut self, out: &[u8]) {
-        // Frames may have been answered at once, and so be gone: look at the bytes themselves.
-        let mut rest = out;
-        while let Some(at) = rest.iter().position(|b| *b == b'#') {
-            self.checks.sent.extend(tag_of(&rest[at..]));
-            rest = &rest[at + 1..];
-        }
-    }
-
     /// Carries one frame to the client, cut into pieces of so many bytes.
-    pub(crate) fn deliver(&mut self, conn: ConnId, piece: usize) -> Option<Freight> {
+    pub fn deliver(&mut self, conn: ConnId, piece: usize) -> Option<Freight> {
         if self.wires.get(&conn) != Some(&Wire::Up) {
             return None;
         }
@@ -298,7 +282,7 @@ impl Rig {
     }
 
     /// Time passes, and what is due is done: after which nothing more is due.
-    pub(crate) fn advance(&mut self, by: Duration) {
+    pub fn advance(&mut self, by: Duration) {
         self.now += by;
         self.cluster.advance(self.now);
         self.skew = Duration::ZERO;
@@ -306,7 +290,7 @@ impl Rig {
         self.settle();
     }
 
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         for _ in 0..64 {
             self.drain();
             let next = self.session.poll_timeout();
@@ -319,7 +303,7 @@ impl Rig {
     }
 
     /// One turn in which everyone does all that can be done. Was there anything?
-    pub(crate) fn turn(&mut self) -> bool {
+    pub fn turn(&mut self) -> bool {
         let mut any = false;
         self.settle();
         for conn in self.conns() {
@@ -350,7 +334,7 @@ impl Rig {
     }
 
     /// Turns until nothing is left to do at this moment.
-    pub(crate) fn quiesce(&mut self) {
+    pub fn quiesce(&mut self) {
         for _ in 0..400 {
             if !self.turn() {
                 return;
@@ -360,7 +344,7 @@ impl Rig {
     }
 
     /// Ends the session and looks at what is left of it.
-    pub(crate) fn finish(&mut self, cooperative: bool) {
+    pub fn finish(&mut self, cooperative: bool) {
         self.skew = Duration::ZERO;
         for member in 0..self.cluster.members.len() {
             self.cluster.heal(member);
@@ -396,4 +380,4 @@ impl Rig {
 }
 
 /// What the security layer of these tests does to each byte.
-pub(crate) const MASK: u8 = 0x5a;
+pub const MASK: u8 = 0x5a;

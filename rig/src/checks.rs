@@ -9,12 +9,12 @@ use zk_session::{
 };
 
 /// Requests carry `#number#` in a path or a datum, by which they are known on the wire.
-pub(crate) fn tag_text(tag: u64) -> String {
+pub fn tag_text(tag: u64) -> String {
     format!("#{tag}#")
 }
 
 /// The number that a request carries.
-pub(crate) fn tag_of(frame: &[u8]) -> Option<u64> {
+pub fn tag_of(frame: &[u8]) -> Option<u64> {
     let start = frame.iter().position(|b| *b == b'#')? + 1;
     let rest = &frame[start..];
     let end = rest.iter().position(|b| *b == b'#')?;
@@ -32,7 +32,7 @@ struct Request {
 
 /// A ledger of what was asked and told.
 #[derive(Debug)]
-pub(crate) struct Checks {
+pub struct Checks {
     requests: BTreeMap<RequestId, Request>,
     newest_in_order: Option<RequestId>,
     timers: BTreeSet<TimerId>,
@@ -41,13 +41,13 @@ pub(crate) struct Checks {
     state: State,
     closed: bool,
     /// The peer has broken no rule so far.
-    pub(crate) honest: bool,
+    pub honest: bool,
     /// Numbers seen on the wire.
-    pub(crate) sent: BTreeSet<u64>,
+    pub sent: BTreeSet<u64>,
 }
 
 impl Checks {
-    pub(crate) fn new(state: State) -> Self {
+    pub fn new(state: State) -> Self {
         Self {
             requests: BTreeMap::new(),
             newest_in_order: None,
@@ -60,7 +60,7 @@ impl Checks {
         }
     }
 
-    pub(crate) fn submitted(&mut self, id: RequestId, tag: Option<u64>) {
+    pub fn submitted(&mut self, id: RequestId, tag: Option<u64>) {
         let request = Request {
             tag,
             cancelled: false,
@@ -71,35 +71,45 @@ impl Checks {
         assert!(self.requests.insert(id, request).is_none(), "{id} twice");
     }
 
-    pub(crate) fn watcher(&mut self, id: WatchId, lasting: bool) {
+    pub fn watcher(&mut self, id: WatchId, lasting: bool) {
         self.watchers.insert(id, lasting);
     }
 
-    pub(crate) fn unwatched(&mut self, id: WatchId) {
+    pub fn unwatched(&mut self, id: WatchId) {
         self.watchers.remove(&id);
     }
 
     /// `unsent`: it is proven that it never was and never will be sent.
-    pub(crate) fn cancelled(&mut self, id: RequestId, unsent: bool) {
+    pub fn cancelled(&mut self, id: RequestId, unsent: bool) {
         let request = self.requests.get_mut(&id).expect("only known ones");
         assert!(!request.done && !request.cancelled, "{id} was over already");
         request.cancelled = true;
         request.proven_unsent = unsent;
     }
 
-    pub(crate) fn timer(&mut self, id: TimerId) {
+    /// Bytes have left the session. Frames may be answered at once, and so be gone: what they carry is
+    /// looked for in the bytes themselves.
+    pub fn transmitted(&mut self, out: &[u8]) {
+        let mut rest = out;
+        while let Some(at) = rest.iter().position(|b| *b == b'#') {
+            self.sent.extend(tag_of(&rest[at..]));
+            rest = &rest[at + 1..];
+        }
+    }
+
+    pub fn timer(&mut self, id: TimerId) {
         self.timers.insert(id);
     }
 
-    pub(crate) fn timer_cancelled(&mut self, id: TimerId) {
+    pub fn timer_cancelled(&mut self, id: TimerId) {
         self.timers.remove(&id);
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.closed
     }
 
-    pub(crate) fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, event: &Event) {
         let after_all = matches!(event, Event::Timer { .. });
         assert!(!self.closed || after_all, "{event:?} after the last one");
         match event {
@@ -190,11 +200,11 @@ impl Checks {
     }
 
     /// What holds whenever the session has nothing to tell.
-    pub(crate) fn at_rest(&self, state: State) {
+    pub fn at_rest(&self, state: State) {
         assert_eq!(state, self.state, "what was told is what is");
     }
 
-    pub(crate) fn deadline(&self, deadline: Option<Instant>, allowed: Option<Instant>) {
+    pub fn deadline(&self, deadline: Option<Instant>, allowed: Option<Instant>) {
         if let (true, Some(deadline), Some(allowed)) = (self.honest, deadline, allowed) {
             let late = deadline.saturating_duration_since(allowed);
             assert!(deadline <= allowed, "the deadline is {late:?} late");
@@ -202,7 +212,7 @@ impl Checks {
     }
 
     /// What holds in the end. `applied` is what took effect at the servers.
-    pub(crate) fn finished(&self, applied: &BTreeSet<u64>) {
+    pub fn finished(&self, applied: &BTreeSet<u64>) {
         assert!(self.closed, "the last event is missing");
         assert!(self.timers.is_empty(), "timers are left: {:?}", self.timers);
         for (id, request) in &self.requests {
