@@ -12,6 +12,8 @@ mod prepare;
 mod quota;
 mod read;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod txn;
 
