@@ -91,10 +91,11 @@ impl Server {
     }
 
     pub(crate) fn create(&mut self, path: &str, mode: CreateMode) -> Result<String, ErrorCode> {
-        match self.write(&create(path, mode, Acl::open_unsafe_ref()))? {
-            Reply::Path(path) | Reply::Created { path, .. } => Ok(path),
-            other => panic!("{other:?}"),
-        }
+        let reply = self.write(&create(path, mode, Acl::open_unsafe_ref()))?;
+        let (Reply::Path(path) | Reply::Created { path, .. }) = reply else {
+            panic!("{reply:?}");
+        };
+        Ok(path)
     }
 
     /// Creates a persistent node.
@@ -122,17 +123,19 @@ impl Server {
     }
 
     pub(crate) fn set(&mut self, path: &str, data: &[u8]) -> Result<Stat, ErrorCode> {
-        match self.write(&set_data(path, data, -1))? {
-            Reply::Stat(stat) => Ok(stat),
-            other => panic!("{other:?}"),
-        }
+        let reply = self.write(&set_data(path, data, -1))?;
+        let Reply::Stat(stat) = reply else {
+            panic!("{reply:?}");
+        };
+        Ok(stat)
     }
 
     pub(crate) fn multi(&mut self, ops: Vec<MultiOp<'_>>) -> Vec<MultiResult> {
-        match self.write(&Request::Multi(ops.into())) {
-            Ok(Reply::Multi(results)) => results,
-            other => panic!("{other:?}"),
-        }
+        let reply = self.write(&Request::Multi(ops.into()));
+        let Ok(Reply::Multi(results)) = reply else {
+            panic!("{reply:?}");
+        };
+        results
     }
 
     pub(crate) fn reap(&mut self, path: &str) -> Result<(), ErrorCode> {
@@ -190,7 +193,7 @@ pub(crate) fn set_acl<'a>(path: &'a str, acl: &'a [Acl], version: i32) -> Reques
 pub(crate) fn multi_create<'a>(path: &'a str, mode: CreateMode) -> MultiOp<'a> {
     MultiOp::Create {
         path: path.into(),
-        data: None,
+        data: Some(b"".into()),
         acl: Acl::open_unsafe_ref().into(),
         mode: mode.into(),
         with_stat: false,

@@ -187,9 +187,11 @@ fn modes_are_what_operation_and_flags_make_them() {
     ];
     for (opcode, flags, ttl, expected) in cases {
         let request = raw("/x", opcode, flags, ttl);
-        let owner = server.prepare(&request).map(|kind| match kind {
-            TxnKind::One(TxnOp::Create { owner, .. }) => owner,
-            other => panic!("{other:?}"),
+        let owner = server.prepare(&request).map(|kind| {
+            let TxnKind::One(TxnOp::Create { owner, .. }) = kind else {
+                panic!("{kind:?}");
+            };
+            owner
         });
         assert_eq!(owner, expected, "{opcode} {flags} {ttl:?}");
     }
@@ -519,9 +521,11 @@ fn before_3_9_create2_within_a_multi_has_no_metadata() {
             op("/3", CreateMode::Container, true),
             op("/4", ttl, true),
         ]);
-        let stats = results.iter().map(|result| match result {
-            MultiResult::Created { stat, .. } => stat.is_some(),
-            other => panic!("{other:?}"),
+        let stats = results.iter().map(|result| {
+            let MultiResult::Created { stat, .. } = result else {
+                panic!("{result:?}");
+            };
+            stat.is_some()
         });
         assert_eq!(stats.collect::<Vec<_>>(), [false, has_stat, true, true]);
     }

@@ -6,6 +6,8 @@ use crate::{
     testing::{SESSION, Server, multi_create, multi_delete, set_acl},
 };
 
+mod random;
+
 const CREATED: EventType = EventType::NODE_CREATED;
 const DELETED: EventType = EventType::NODE_DELETED;
 const CHANGED: EventType = EventType::NODE_DATA_CHANGED;
