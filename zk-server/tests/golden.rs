@@ -1,6 +1,12 @@
 //! The data of a server against what real servers answered: requests captured from them are held
 //! against a bare tree, and the replies must be theirs, but for times and the order of names.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "these are tests"
+)]
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
