@@ -142,7 +142,7 @@ impl Server {
     fn authenticate(&mut self, conn: i64, scheme: &str, data: &[u8]) {
         let ids = self.ids.get_mut(&conn).unwrap();
         if scheme == "digest" {
-            let text = str::from_utf8(data).unwrap();
+            let text = std::str::from_utf8(data).unwrap();
             if text == "super:adminsecret" {
                 ids.push(Id::new("super", ""));
             }
