@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    mem,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Instant,
@@ -59,6 +58,8 @@ pub(crate) enum Stage {
         /// Whether the session is known to this member alone.
         local: bool,
     },
+    /// A four-letter word has been asked.
+    Asked,
     /// Closed. Only output is left, until the deadline.
     Gone { deadline: Instant },
 }
@@ -109,7 +110,6 @@ pub(crate) struct Stats {
     pub(crate) last_opcode: Option<OpCode>,
     pub(crate) last_xid: i32,
     pub(crate) last_zxid: Zxid,
-    pub(crate) last_response: i64,
 }
 
 impl Connection {
@@ -144,8 +144,21 @@ impl Client {
     pub(crate) fn session(&self) -> Option<SessionId> {
         match self.stage {
             Stage::Active { session, .. } => Some(session),
-            Stage::Greeting { .. } | Stage::Opening(_) | Stage::Gone { .. } => None,
+            Stage::Greeting { .. } | Stage::Opening(_) | Stage::Asked | Stage::Gone { .. } => None,
         }
+    }
+
+    /// The timeout of the session in milliseconds.
+    pub(crate) fn timeout(&self) -> Option<i32> {
+        match self.stage {
+            Stage::Active { timeout, .. } => Some(timeout),
+            Stage::Greeting { .. } | Stage::Opening(_) | Stage::Asked | Stage::Gone { .. } => None,
+        }
+    }
+
+    /// Whether the session is known to this member alone.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.stage, Stage::Active { local: true, .. })
     }
 
     /// Asks for the end of the connection; the more abrupt of two wins.
@@ -214,7 +227,6 @@ impl Stats {
             last_opcode: None,
             last_xid: 0,
             last_zxid: Zxid::ZERO,
-            last_response: 0,
         }
     }
 }
@@ -224,7 +236,7 @@ impl Stage {
     pub(crate) fn deadline(self) -> Option<Instant> {
         match self {
             Self::Greeting { deadline } | Self::Gone { deadline } => Some(deadline),
-            Self::Opening(_) | Self::Active { .. } => None,
+            Self::Opening(_) | Self::Active { .. } | Self::Asked => None,
         }
     }
 }
@@ -232,14 +244,4 @@ impl Stage {
 /// The identity that every connection has.
 fn ip_id(address: IpAddr) -> Id {
     Id::new("ip", address.to_canonical().to_string())
-}
-
-/// Whether an identity stands above all access control lists.
-pub(crate) fn is_super(ids: &[Id]) -> bool {
-    ids.iter().any(|id| id.scheme == "super")
-}
-
-/// Leaves an empty queue behind, with the memory given back.
-pub(crate) fn take_waiting(client: &mut Client) -> VecDeque<Waiting> {
-    mem::take(&mut client.waiting)
 }

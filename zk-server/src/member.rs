@@ -30,7 +30,7 @@ mod local;
 mod mode;
 mod serve;
 
-use mode::Mode;
+pub(crate) use mode::Mode;
 pub use mode::Role;
 
 /// How long what is left of the output may take after a connection was closed.
@@ -269,7 +269,7 @@ impl Member {
                 Stage::Opening(_) => {
                     connection.decoder.buffered() <= self.shared.options.max_frame
                 }
-                Stage::Gone { .. } => false,
+                Stage::Asked | Stage::Gone { .. } => false,
             }
         })
     }
@@ -319,7 +319,7 @@ impl Member {
     }
 
     /// Tells the driver what came of a call on a connection.
-    fn finish(&mut self, conn: ConnId) {
+    pub(crate) fn finish(&mut self, conn: ConnId) {
         let Some(Connection { client, .. }) = self.conns.get_mut(&conn) else {
             return;
         };

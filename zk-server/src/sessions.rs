@@ -97,10 +97,13 @@ impl Sessions {
 
     /// Whether `member` may write in `session`. A session without an owner becomes its.
     pub(crate) fn check(&mut self, session: SessionId, member: MemberId) -> Ownership {
-        match self.sessions.get_mut(&session) {
-            None => Ownership::Expired,
-            Some(entry) if *entry.owner.get_or_insert(member) == member => Ownership::Owned,
-            Some(_) => Ownership::Moved,
+        let Some(entry) = self.sessions.get_mut(&session) else {
+            return Ownership::Expired;
+        };
+        if *entry.owner.get_or_insert(member) == member {
+            Ownership::Owned
+        } else {
+            Ownership::Moved
         }
     }
 

@@ -1,8 +1,9 @@
 //! Credentials: answered at once, whatever else a connection waits for.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sha1::{Digest as _, Sha1};
 use zk_proto::{
-    ErrorCode, Id, Reader, ReplyHeader, Request, RequestHeader, Zxid, frame,
-    make_digest_acl_credential, put_buffer,
+    ErrorCode, Id, Reader, ReplyHeader, Request, RequestHeader, Zxid, frame, put_buffer,
 };
 
 use super::Shared;
@@ -41,10 +42,7 @@ impl Shared {
         match scheme {
             "digest" => {
                 let text = String::from_utf8_lossy(data);
-                let id = match text.split_once(':') {
-                    Some((user, password)) => make_digest_acl_credential(user, password),
-                    None => bare_credential(&text),
-                };
+                let id = digest_id(&text);
                 if self.options.super_digest.as_ref() == Some(&id) {
                     client.add_id(Id::new("super", ""));
                 }
@@ -120,8 +118,11 @@ fn put_token(client: &mut Client, header: RequestHeader, err: ErrorCode, token: 
     client.stats.sent += 1;
 }
 
-/// A credential without a colon is a name, and the hash is that of the name.
-fn bare_credential(name: &str) -> String {
-    // The hash of `name` alone is what hashing it as all of a credential gives.
-    make_digest_acl_credential(name, "")
+/// The identity of a digest credential: the name, and the hash of all of it. A colon is not needed
+/// (`DigestAuthenticationProvider.generateDigest`).
+fn digest_id(credential: &str) -> String {
+    let user = credential.split_once(':').map_or(credential, |(user, _)| user);
+    let mut id = format!("{user}:");
+    STANDARD.encode_string(Sha1::digest(credential), &mut id);
+    id
 }

@@ -134,7 +134,7 @@ impl Shared {
         client.stats.sent += 1;
     }
 
-    fn leave_greeting(&mut self, client: &Client) {
+    pub(super) fn leave_greeting(&mut self, client: &Client) {
         if let Some(deadline) = client.stage.deadline() {
             self.deadlines.remove(&(deadline, client.id));
         }

@@ -8,7 +8,7 @@ use zk_proto::{
 use super::Shared;
 use crate::{
     Caller, Standing,
-    connection::{Client, Ending, Stage},
+    connection::{Client, Ending},
     read,
     watches::Kind,
 };
@@ -88,12 +88,7 @@ impl Shared {
 
     fn read(&self, client: &mut Client, xid: Xid, request: &Request<'_>) -> ErrorCode {
         let session = client.session().unwrap_or_default();
-        let standing = match client.stage {
-            Stage::Active { local: true, .. } => Standing::Local,
-            Stage::Active { .. } | Stage::Greeting { .. } | Stage::Opening(_) | Stage::Gone { .. } => {
-                Standing::Global
-            }
-        };
+        let standing = if client.is_local() { Standing::Local } else { Standing::Global };
         let (tree, settings) = (&self.tree, &self.options.settings);
         client.reply(xid, tree.last_zxid(), |ids, out| {
             let caller = Caller {

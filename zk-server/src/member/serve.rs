@@ -23,7 +23,8 @@ impl Shared {
             && let Some(word) = decoder.peek().first_chunk().filter(|word| is_four_letter(word))
         {
             self.words.push_back((client.id, *word));
-            self.retire(client);
+            self.leave_greeting(client);
+            client.stage = Stage::Asked;
             return;
         }
         while self.may_serve(client) {
@@ -184,16 +185,6 @@ impl Shared {
     /// Whether servers of this release treat it as an operation that they do not know.
     fn is_unknown(&self, request: &Request<'_>) -> bool {
         matches!(request, Request::Check { .. }) && !self.options.release.executes_single_check()
-    }
-
-    /// Nothing more is read from a connection, and no deadline is set.
-    fn retire(&mut self, client: &mut Client) {
-        if let Some(deadline) = client.stage.deadline() {
-            self.deadlines.remove(&(deadline, client.id));
-        }
-        let deadline = self.clock.now() + super::LINGER;
-        self.deadlines.insert((deadline, client.id));
-        client.stage = Stage::Gone { deadline };
     }
 
     fn fault_for(
