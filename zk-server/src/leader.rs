@@ -79,13 +79,12 @@ impl Leader {
     /// The next message of a member.
     pub fn handle(&mut self, now: Instant, message: ToLeader) {
         self.clock.advance(now);
-        match message {
-            ToLeader::Touch { sessions, .. } => {
-                for session in sessions {
-                    self.sessions.touch(self.clock.elapsed(), session);
-                }
+        if let ToLeader::Touch { sessions, .. } = message {
+            for session in sessions {
+                self.sessions.touch(self.clock.elapsed(), session);
             }
-            message => self.inbox.push_back(Work::Message(message)),
+        } else {
+            self.inbox.push_back(Work::Message(message));
         }
     }
 

@@ -24,6 +24,8 @@ mod sasl;
 mod sessions;
 mod settings;
 mod standalone;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod txn;
 mod watches;
