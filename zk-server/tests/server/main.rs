@@ -8,9 +8,13 @@
 
 mod rig;
 
+mod ensemble;
+mod faults;
 mod golden;
 mod greeting;
+mod hostile;
 mod requests;
 #[cfg(feature = "tcp")]
 mod tcp;
 mod watching;
+mod words;
