@@ -1,6 +1,9 @@
 //! Reads do not allocate once the buffers have grown.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an Instant can only be had from the clock"
+)]
 
 use std::{
     sync::Arc,
@@ -8,8 +11,8 @@ use std::{
 };
 
 use zk_proto::{
-    Acl, Chroot, ConnectRequest, CreateMode, Password, Request, RequestHeader, SessionId, Xid, Zxid,
-    frame,
+    Acl, Chroot, ConnectRequest, CreateMode, Password, Request, RequestHeader, SessionId, Xid,
+    Zxid, frame,
 };
 use zk_server::{ConnId, Options, Standalone};
 
@@ -31,7 +34,12 @@ fn encode(request: &Request<'_>) -> Vec<u8> {
 #[test]
 fn a_pipeline_of_reads_allocates_nothing_for_each() {
     let now = Instant::now();
-    let mut server = Standalone::new(Arc::new(Options::new()), [0; 32], now, SystemTime::UNIX_EPOCH);
+    let mut server = Standalone::new(
+        Arc::new(Options::new()),
+        [0; 32],
+        now,
+        SystemTime::UNIX_EPOCH,
+    );
     server.handle_accept(now, CONN, ([127, 0, 0, 1], 1).into());
     let mut bytes = Vec::new();
     let connect = ConnectRequest {
@@ -53,8 +61,14 @@ fn a_pipeline_of_reads_allocates_nothing_for_each() {
     server.handle_data(now, CONN, &bytes);
 
     let reads = [
-        encode(&Request::GetData { path: "/a".into(), watch: false }),
-        encode(&Request::Exists { path: "/a".into(), watch: false }),
+        encode(&Request::GetData {
+            path: "/a".into(),
+            watch: false,
+        }),
+        encode(&Request::Exists {
+            path: "/a".into(),
+            watch: false,
+        }),
         encode(&Request::Ping),
     ]
     .concat();
@@ -73,7 +87,14 @@ fn a_pipeline_of_reads_allocates_nothing_for_each() {
             sent += round();
         }
     });
-    assert_eq!(sent, 10 * 200 * (4 + 16 + 4 + 100 + 68 + 4 + 16 + 68 + 4 + 16));
+    assert_eq!(
+        sent,
+        10 * 200 * (4 + 16 + 4 + 100 + 68 + 4 + 16 + 68 + 4 + 16)
+    );
     // A few for each chunk of 600 requests, none for a request.
-    assert!(measured.count_total <= 30, "{} allocations", measured.count_total);
+    assert!(
+        measured.count_total <= 30,
+        "{} allocations",
+        measured.count_total
+    );
 }

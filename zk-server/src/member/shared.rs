@@ -9,7 +9,10 @@ use std::{
 
 use zk_proto::{Password, SessionId};
 
-use super::{Output, mode::Mode};
+use super::{
+    Output,
+    mode::{Mode, Role},
+};
 use crate::{
     ConnId, Options, ToLeader, Tree,
     clock::Clock,
@@ -147,10 +150,15 @@ impl Shared {
         }
     }
 
-    /// Whether the next request of a client can be worked on.
+    /// Whether the next request of a client can be worked on. A leader at hand decides on one
+    /// before the next is looked at, so that none has to be kept.
     pub(super) fn may_serve(&self, client: &Client) -> bool {
+        let most = match self.mode {
+            Mode::Serving(Role::Standalone) => 1,
+            Mode::Serving(_) | Mode::ReadOnly | Mode::Down => self.options.max_outstanding,
+        };
         client.ending.is_none()
-            && client.waiting.len() < self.options.max_outstanding
+            && client.waiting.len() < most
             && client.output.len() < self.options.output_high_water
             && matches!(client.stage, Stage::Greeting { .. } | Stage::Active { .. })
     }

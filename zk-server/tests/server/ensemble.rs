@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use zk_proto::{
-    ConnectReply, ConnectRequest, CreateMode, ErrorCode, Frame, FrameDecoder, Reader,
-    ReplyHeader, Request, Zxid, frame,
+    ConnectReply, ConnectRequest, CreateMode, ErrorCode, Frame, FrameDecoder, Reader, ReplyHeader,
+    Request, Zxid, frame,
 };
 use zk_server::{ConnId, FromLeader, Leader, Member, MemberId, Options, Output, Role, Tree};
 
@@ -37,13 +37,23 @@ impl Cluster {
         let members = (1..=3).map(|id| {
             let options = options.clone().member(MemberId(id));
             let mut member = Member::new(Arc::new(options), tree.clone(), [9; 32], now, UNIX_EPOCH);
-            let role = if id == 1 { Role::Leader } else { Role::Follower { heard: now } };
+            let role = if id == 1 {
+                Role::Leader
+            } else {
+                Role::Follower { heard: now }
+            };
             member.follow(now, role);
             member
         });
         Self {
             members: members.collect(),
-            leader: Leader::new(Arc::new(options.clone()), Leader::begin_of(1), [], now, UNIX_EPOCH),
+            leader: Leader::new(
+                Arc::new(options.clone()),
+                Leader::begin_of(1),
+                [],
+                now,
+                UNIX_EPOCH,
+            ),
             decided: tree,
             coming: vec![VecDeque::new(); 3],
             sent: BTreeMap::new(),
@@ -114,7 +124,8 @@ impl Cluster {
     fn greet(&mut self, at: usize, request: &ConnectRequest) -> ConnId {
         let conn = ConnId(self.next);
         self.next += 1;
-        self.sent.insert(conn, (FrameDecoder::new(1 << 20), VecDeque::new()));
+        self.sent
+            .insert(conn, (FrameDecoder::new(1 << 20), VecDeque::new()));
         self.members[at].handle_accept(self.now, conn, ([127, 0, 0, 1], 1).into());
         let mut bytes = Vec::new();
         frame(&mut bytes, |out| request.encode(out));
@@ -203,7 +214,10 @@ fn take(
 const OK: ErrorCode = ErrorCode::OK;
 
 fn auth() -> Request<'static> {
-    Request::Auth { scheme: "digest".into(), data: Some(b"a:b"[..].into()) }
+    Request::Auth {
+        scheme: "digest".into(),
+        data: Some(b"a:b"[..].into()),
+    }
 }
 
 #[test]
@@ -216,12 +230,30 @@ fn a_read_and_a_ping_wait_for_the_write_before_them_and_a_credential_does_not() 
     cluster.ask(1, client, -4, &auth());
     cluster.ask(1, other, 9, &get("/a", false));
     assert_eq!(cluster.heads(client), [(-4, OK)]);
-    assert_eq!(cluster.heads(other), [(9, ErrorCode::NO_NODE)], "nobody waits for others");
+    assert_eq!(
+        cluster.heads(other),
+        [(9, ErrorCode::NO_NODE)],
+        "nobody waits for others"
+    );
     cluster.decide();
     cluster.deliver(0);
     assert_eq!(cluster.heads(client), [], "it is committed, but not here");
     cluster.deliver(1);
     assert_eq!(cluster.heads(client), [(1, OK), (2, OK), (-2, OK)]);
+}
+
+#[test]
+fn a_read_between_two_writes_does_not_see_the_second_though_its_client_does_not_read() {
+    let mut cluster = Cluster::new(&Options::new().output_high_water(1));
+    let client = cluster.connect(1);
+    for xid in 0..20 {
+        cluster.ask(1, client, 3 * xid, &create("/a", CreateMode::Persistent));
+        cluster.ask(1, client, 3 * xid + 1, &get("/a", false));
+        cluster.ask(1, client, 3 * xid + 2, &delete("/a"));
+    }
+    cluster.settle();
+    let expected: Vec<_> = (0..60).map(|xid| (xid, OK)).collect();
+    assert_eq!(cluster.heads(client), expected);
 }
 
 #[test]
@@ -280,7 +312,12 @@ fn a_session_that_has_moved_reads_at_its_old_place_and_writes_nowhere_else() {
 
 #[test]
 fn a_member_cut_off_answers_reads_for_a_while_and_then_drops_its_clients() {
-    let mut cluster = Cluster::new(&Options::new().sync_limit(2).read_only_mode().local_sessions());
+    let mut cluster = Cluster::new(
+        &Options::new()
+            .sync_limit(2)
+            .read_only_mode()
+            .local_sessions(),
+    );
     let client = cluster.connect(2);
     cluster.advance(Duration::from_millis(3500), &[2]);
     cluster.ask(2, client, 1, &get("/", false));
@@ -289,7 +326,13 @@ fn a_member_cut_off_answers_reads_for_a_while_and_then_drops_its_clients() {
     cluster.advance(Duration::from_millis(1000), &[2]);
     assert!(cluster.closed.contains(&client.conn));
     assert!(cluster.members[2].is_read_only());
-    let conn = cluster.greet(2, &ConnectRequest { read_only: Some(true), ..new_session(1) });
+    let conn = cluster.greet(
+        2,
+        &ConnectRequest {
+            read_only: Some(true),
+            ..new_session(1)
+        },
+    );
     assert!(matches!(
         cluster.greeting(conn),
         Some(ConnectReply::Response(r)) if r.read_only == Some(true) && !r.is_expired()
@@ -324,7 +367,10 @@ fn a_new_leader_begins_an_epoch_and_gives_sessions_their_time_again() {
     cluster.settle();
     cluster.advance(Duration::from_secs(8), &[]);
     let sessions = cluster.members[1].sessions().clone();
-    assert_eq!(sessions.into_iter().collect::<Vec<_>>(), [(client.id, 10_000)]);
+    assert_eq!(
+        sessions.into_iter().collect::<Vec<_>>(),
+        [(client.id, 10_000)]
+    );
     cluster.leader = Leader::new(
         Arc::new(Options::new().member(MemberId(2))),
         Leader::begin_of(2),
@@ -353,8 +399,15 @@ fn a_deposed_leader_syncs_its_own_clients_and_commits_nothing() {
     cluster.ask(0, client, 3, &create("/a", CreateMode::Persistent));
     cluster.ask(0, client, 4, &Request::Sync { path: "/".into() });
     cluster.decide();
-    let waiting: Vec<_> = cluster.coming[0].iter().map(|m| matches!(m, FromLeader::Commit { .. })).collect();
-    assert_eq!(waiting, [true, false], "the sync takes effect behind the write");
+    let waiting: Vec<_> = cluster.coming[0]
+        .iter()
+        .map(|m| matches!(m, FromLeader::Commit { .. }))
+        .collect();
+    assert_eq!(
+        waiting,
+        [true, false],
+        "the sync takes effect behind the write"
+    );
     cluster.members[0].leave(cluster.now);
     cluster.drain();
     assert_eq!(cluster.heads(client), []);
@@ -370,7 +423,10 @@ fn the_password_of_a_session_holds_on_every_member() {
     let (one, three) = (cluster.connect(0), cluster.connect(2));
     assert_eq!(((one.id.0 as u64) >> 56, (three.id.0 as u64) >> 56), (1, 3));
     assert_ne!(one.password, three.password);
-    let forged = Session { password: one.password, ..three };
+    let forged = Session {
+        password: one.password,
+        ..three
+    };
     let conn = cluster.reconnect(1, forged, Zxid::ZERO);
     cluster.settle();
     assert!(matches!(cluster.greeting(conn), Some(ConnectReply::Response(r)) if r.is_expired()));

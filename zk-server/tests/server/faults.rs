@@ -12,8 +12,10 @@ fn a_cut_before_or_after_is_told_apart_by_what_was_done() {
     for (fault, applied) in [(Fault::CutBefore, false), (Fault::CutAfter, true)] {
         let mut rig = Rig::new(Options::new());
         let client = rig.connect();
-        rig.server.inject(Matcher::any().opcode(OpCode::CREATE).path("/b"), fault);
-        rig.call(client, &create("/a", CreateMode::Persistent)).unwrap();
+        rig.server
+            .inject(Matcher::any().opcode(OpCode::CREATE).path("/b"), fault);
+        rig.call(client, &create("/a", CreateMode::Persistent))
+            .unwrap();
         rig.ask(client, 1, &create("/b", CreateMode::Persistent));
         assert_eq!(rig.got(client, OpCode::CREATE), None);
         assert_eq!(rig.closed(client.conn), Some(Closed::Aborted));
@@ -29,7 +31,8 @@ fn a_code_is_answered_in_its_turn() {
     let mut rig = Rig::new(Options::new());
     let client = rig.connect();
     let matcher = Matcher::any().session(client.id).opcode(OpCode::DELETE);
-    rig.server.inject(matcher, Fault::Answer(ErrorCode::THROTTLED_OP));
+    rig.server
+        .inject(matcher, Fault::Answer(ErrorCode::THROTTLED_OP));
     let mut bytes = encode(1, &create("/a", CreateMode::Persistent));
     bytes.extend(encode(2, &delete("/a")));
     bytes.extend(encode(3, &get("/a", false)));
@@ -41,27 +44,48 @@ fn a_code_is_answered_in_its_turn() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(codes, [(1, ErrorCode::OK), (2, ErrorCode::THROTTLED_OP), (3, ErrorCode::OK)]);
+    assert_eq!(
+        codes,
+        [
+            (1, ErrorCode::OK),
+            (2, ErrorCode::THROTTLED_OP),
+            (3, ErrorCode::OK)
+        ]
+    );
 }
 
 #[test]
 fn what_is_held_comes_in_order_when_it_is_released() {
     let mut rig = Rig::new(Options::new());
     let (client, other) = (rig.connect(), rig.connect());
-    rig.call(client, &create("/a", CreateMode::Persistent)).unwrap();
+    rig.call(client, &create("/a", CreateMode::Persistent))
+        .unwrap();
     rig.call(client, &get("/a", true)).unwrap();
-    rig.server.inject(Matcher::any().opcode(OpCode::GET_DATA), Fault::Hold);
+    rig.server
+        .inject(Matcher::any().opcode(OpCode::GET_DATA), Fault::Hold);
     rig.ask(client, 1, &Request::Ping);
     rig.ask(client, 2, &get("/a", false));
     rig.ask(client, 3, &set("/a", b"2"));
-    assert!(matches!(rig.got(client, OpCode::PING), Some(Got::Reply(1, ..))));
+    assert!(matches!(
+        rig.got(client, OpCode::PING),
+        Some(Got::Reply(1, ..))
+    ));
     assert_eq!(rig.got(client, OpCode::PING), None);
     rig.call(other, &get("/a", false)).unwrap();
     rig.server.release(rig.now);
     rig.drain();
-    assert!(matches!(rig.got(client, OpCode::GET_DATA), Some(Got::Reply(2, ..))));
-    assert!(matches!(rig.got(client, OpCode::SET_DATA), Some(Got::Event(..))));
-    assert!(matches!(rig.got(client, OpCode::SET_DATA), Some(Got::Reply(3, ..))));
+    assert!(matches!(
+        rig.got(client, OpCode::GET_DATA),
+        Some(Got::Reply(2, ..))
+    ));
+    assert!(matches!(
+        rig.got(client, OpCode::SET_DATA),
+        Some(Got::Event(..))
+    ));
+    assert!(matches!(
+        rig.got(client, OpCode::SET_DATA),
+        Some(Got::Reply(3, ..))
+    ));
 }
 
 #[test]
@@ -73,20 +97,27 @@ fn a_connection_can_be_held_as_a_whole() {
     assert_eq!(rig.got(client, OpCode::PING), None);
     rig.server.release(rig.now);
     rig.drain();
-    assert!(matches!(rig.got(client, OpCode::PING), Some(Got::Reply(1, ..))));
+    assert!(matches!(
+        rig.got(client, OpCode::PING),
+        Some(Got::Reply(1, ..))
+    ));
 }
 
 #[test]
 fn a_delay_is_over_by_itself() {
     let mut rig = Rig::new(Options::new());
     let client = rig.connect();
-    rig.server.inject(Matcher::any(), Fault::Delay(Duration::from_millis(300)));
+    rig.server
+        .inject(Matcher::any(), Fault::Delay(Duration::from_millis(300)));
     rig.ask(client, 1, &create("/a", CreateMode::Persistent));
     assert!(rig.server.tree().node("/a").is_some(), "it is done at once");
     rig.advance(Duration::from_millis(299));
     assert_eq!(rig.got(client, OpCode::CREATE), None);
     rig.advance(Duration::from_millis(1));
-    assert!(matches!(rig.got(client, OpCode::CREATE), Some(Got::Reply(1, ..))));
+    assert!(matches!(
+        rig.got(client, OpCode::CREATE),
+        Some(Got::Reply(1, ..))
+    ));
 }
 
 #[test]
@@ -105,7 +136,8 @@ fn a_corrupt_reply_has_its_length_and_nothing_else() {
 fn an_expired_session_is_gone_at_once() {
     let mut rig = Rig::new(Options::new());
     let (client, watcher) = (rig.connect(), rig.connect());
-    rig.call(client, &create("/e", CreateMode::Ephemeral)).unwrap();
+    rig.call(client, &create("/e", CreateMode::Ephemeral))
+        .unwrap();
     rig.call(watcher, &get("/e", true)).unwrap();
     rig.server.expire(rig.now, client.id);
     rig.drain();

@@ -14,7 +14,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -35,7 +38,8 @@ fn lengths_that_no_frame_has_close_the_connection() {
 fn the_longest_frame_is_served() {
     let mut rig = Rig::new(Options::new());
     let client = rig.connect();
-    rig.call(client, &create("/a", CreateMode::Persistent)).unwrap();
+    rig.call(client, &create("/a", CreateMode::Persistent))
+        .unwrap();
     let overhead = encode(1, &set("/a", b"")).len() - 4;
     let most = vec![1; 0xf_ffff - overhead];
     rig.call(client, &set("/a", &most)).unwrap();
@@ -64,11 +68,14 @@ fn short_and_empty_frames() {
 fn a_client_that_does_not_read_is_not_answered_until_it_does() {
     let mut rig = Rig::new(Options::new());
     let client = rig.connect();
-    rig.call(client, &create("/a", CreateMode::Persistent)).unwrap();
+    rig.call(client, &create("/a", CreateMode::Persistent))
+        .unwrap();
     rig.call(client, &set("/a", &[7; 100_000])).unwrap();
     rig.full.push(client.conn);
     let count = 1000;
-    let bytes: Vec<_> = (0..count).flat_map(|xid| encode(xid + 1, &get("/a", false))).collect();
+    let bytes: Vec<_> = (0..count)
+        .flat_map(|xid| encode(xid + 1, &get("/a", false)))
+        .collect();
     rig.send(client.conn, &bytes);
     assert!(!rig.server.wants_read(client.conn));
     let mut out = Vec::new();
@@ -93,7 +100,10 @@ fn writes_of_a_client_that_does_not_read_are_done_and_answered_in_order() {
     rig.full.push(client.conn);
     let mut bytes = Vec::new();
     for xid in 1..=50 {
-        bytes.extend(encode(xid, &create("/a-", CreateMode::PersistentSequential)));
+        bytes.extend(encode(
+            xid,
+            &create("/a-", CreateMode::PersistentSequential),
+        ));
         bytes.extend(encode(xid, &get("/", false)));
     }
     rig.send(client.conn, &bytes);
@@ -102,7 +112,10 @@ fn writes_of_a_client_that_does_not_read_are_done_and_answered_in_order() {
     for xid in 1..=50 {
         for opcode in [OpCode::CREATE, OpCode::GET_DATA] {
             let got = rig.got(client, opcode);
-            assert!(matches!(got, Some(Got::Reply(x, _, ErrorCode::OK, _)) if x == xid), "{got:?}");
+            assert!(
+                matches!(got, Some(Got::Reply(x, _, ErrorCode::OK, _)) if x == xid),
+                "{xid} {opcode}: {got:?}"
+            );
         }
     }
 }
@@ -111,10 +124,17 @@ fn writes_of_a_client_that_does_not_read_are_done_and_answered_in_order() {
 fn events_for_a_client_that_never_reads_close_it_in_the_end() {
     let mut rig = Rig::new(Options::new().output_cap(10_000));
     let (victim, writer) = (rig.connect(), rig.connect());
-    rig.call(victim, &Request::AddWatch { path: "/".into(), mode: AddWatchMode::PERSISTENT_RECURSIVE })
-        .unwrap();
+    rig.call(
+        victim,
+        &Request::AddWatch {
+            path: "/".into(),
+            mode: AddWatchMode::PERSISTENT_RECURSIVE,
+        },
+    )
+    .unwrap();
     rig.full.push(victim.conn);
-    rig.call(writer, &create("/a", CreateMode::Persistent)).unwrap();
+    rig.call(writer, &create("/a", CreateMode::Persistent))
+        .unwrap();
     for _ in 0..1000 {
         rig.call(writer, &set("/a", b"x")).unwrap();
         if rig.closed(victim.conn).is_some() {
@@ -132,10 +152,20 @@ fn watches_without_end_close_the_connection() {
     for index in 0..100 {
         let path = format!("/{index}{}", "x".repeat(1000));
         let mode = AddWatchMode::PERSISTENT;
-        rig.ask(client, 1, &Request::AddWatch { path: path.into(), mode });
+        rig.ask(
+            client,
+            1,
+            &Request::AddWatch {
+                path: path.into(),
+                mode,
+            },
+        );
         if rig.closed(client.conn).is_some() {
             assert!(index < 50);
-            assert_eq!(rig.word("wchs"), "0 connections watching 0 paths\nTotal watches:0\n");
+            assert_eq!(
+                rig.word("wchs"),
+                "0 connections watching 0 paths\nTotal watches:0\n"
+            );
             return;
         }
     }
@@ -161,8 +191,14 @@ fn a_client_that_does_not_take_its_last_bytes_is_given_up() {
 #[test]
 fn nonsense_of_every_kind_is_survived() {
     let ops = [
-        MultiOp::Delete { path: "/a".into(), version: 3 },
-        MultiOp::Check { path: "/".into(), version: -1 },
+        MultiOp::Delete {
+            path: "/a".into(),
+            version: 3,
+        },
+        MultiOp::Check {
+            path: "/".into(),
+            version: -1,
+        },
     ];
     let watches = SetWatches {
         relative_zxid: Zxid(1),
@@ -181,9 +217,20 @@ fn nonsense_of_every_kind_is_survived() {
         Request::WhoAmI,
         Request::Sync { path: "/".into() },
         Request::GetEphemerals { prefix: "/".into() },
-        Request::AddWatch { path: "/".into(), mode: AddWatchMode::PERSISTENT },
-        Request::Auth { scheme: "digest".into(), data: Some(b"a:b"[..].into()) },
-        Request::Reconfig { joining: None, leaving: Some("3".into()), new_members: None, from_config: -1 },
+        Request::AddWatch {
+            path: "/".into(),
+            mode: AddWatchMode::PERSISTENT,
+        },
+        Request::Auth {
+            scheme: "digest".into(),
+            data: Some(b"a:b"[..].into()),
+        },
+        Request::Reconfig {
+            joining: None,
+            leaving: Some("3".into()),
+            new_members: None,
+            from_config: -1,
+        },
         Request::CloseSession,
     ]
     .iter()
@@ -209,7 +256,11 @@ fn nonsense_of_every_kind_is_survived() {
                     _ => {}
                 }
             }
-            let conn = if dice.roll(5) == 0 { rig.accept() } else { victim.conn };
+            let conn = if dice.roll(5) == 0 {
+                rig.accept()
+            } else {
+                victim.conn
+            };
             for piece in bytes.chunks(1 + dice.roll(40) as usize) {
                 rig.send(conn, piece);
             }
@@ -242,7 +293,8 @@ fn calls_about_connections_that_are_not_there_do_nothing() {
     assert_eq!(rig.server.poll_output(), None);
     // A number that is used twice is the connection that has it.
     let client = rig.connect();
-    rig.server.handle_accept(rig.now, client.conn, ([127, 0, 0, 1], 1).into());
+    rig.server
+        .handle_accept(rig.now, client.conn, ([127, 0, 0, 1], 1).into());
     rig.call(client, &Request::Ping).unwrap();
     // Time that runs backwards stands still.
     rig.server.handle_timeout(rig.now - Duration::from_secs(1));

@@ -1,6 +1,7 @@
 //! The server as its clients see it: frames in, frames out.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     reason = "these are tests"

@@ -20,10 +20,16 @@ fn a_fresh_server_describes_itself() {
         "Mode: standalone",
         "Node count: 5",
     ] {
-        assert!(lines.lines().any(|found| found == line), "{line:?} is not in {lines}");
+        assert!(
+            lines.lines().any(|found| found == line),
+            "{line:?} is not in {lines}"
+        );
     }
     assert!(rig.word("conf").contains("tickTime=2000\n"));
-    assert!(rig.word("envi").starts_with("Environment:\nzookeeper.version=3.8.0"));
+    assert!(
+        rig.word("envi")
+            .starts_with("Environment:\nzookeeper.version=3.8.0")
+    );
     assert_eq!(rig.server.member().connections(), 0);
 }
 
@@ -31,32 +37,52 @@ fn a_fresh_server_describes_itself() {
 fn clients_and_sessions_are_listed() {
     let mut rig = Rig::new(Options::new());
     let client = rig.connect();
-    rig.call(client, &create("/e", CreateMode::Ephemeral)).unwrap();
+    rig.call(client, &create("/e", CreateMode::Ephemeral))
+        .unwrap();
     rig.call(client, &get("/e", true)).unwrap();
-    let add = Request::AddWatch { path: "/p".into(), mode: AddWatchMode::PERSISTENT };
+    let add = Request::AddWatch {
+        path: "/p".into(),
+        mode: AddWatchMode::PERSISTENT,
+    };
     rig.call(client, &add).unwrap();
     let id = client.id;
 
-    assert!(rig.word("stat").contains("\n /127.0.0.1:40000[1](queued=0,recved=4,sent=4)\n"));
+    assert!(
+        rig.word("stat")
+            .contains("\n /127.0.0.1:40000[1](queued=0,recved=4,sent=4)\n")
+    );
     let cons = rig.word("cons");
     assert!(cons.contains(&format!("sid={id},lop=ADDW,est=")), "{cons}");
     assert!(cons.contains(",to=10000,lcxid=0x4d,lzxid=0x2,"), "{cons}");
-    assert_eq!(cons.lines().filter(|line| line.starts_with(" /")).count(), 2);
+    assert_eq!(
+        cons.lines().filter(|line| line.starts_with(" /")).count(),
+        2
+    );
 
-    assert_eq!(rig.word("wchs"), "1 connections watching 2 paths\nTotal watches:2\n");
+    assert_eq!(
+        rig.word("wchs"),
+        "1 connections watching 2 paths\nTotal watches:2\n"
+    );
     assert_eq!(rig.word("wchc"), format!("{id}\n\t/e\n\t/p\n\n"));
     assert_eq!(rig.word("wchp"), format!("/e\n\t{id}\n/p\n\t{id}\n\n"));
 
     let dump = rig.word("dump");
-    assert!(dump.contains(&format!("Sessions with Ephemerals (1):\n{id}:\n\t/e\n")), "{dump}");
-    assert!(dump.contains("Session Sets (1)/(1):\n1 expire at 12000 ms after the start:"), "{dump}");
+    assert!(
+        dump.contains(&format!("Sessions with Ephemerals (1):\n{id}:\n\t/e\n")),
+        "{dump}"
+    );
+    assert!(
+        dump.contains("Session Sets (1)/(1):\n1 expire at 12000 ms after the start:"),
+        "{dump}"
+    );
 }
 
 #[test]
 fn figures_are_keys_and_values() {
     let mut rig = Rig::new(Options::new());
     let client = rig.connect();
-    rig.call(client, &create("/e", CreateMode::Ephemeral)).unwrap();
+    rig.call(client, &create("/e", CreateMode::Ephemeral))
+        .unwrap();
     let mntr = rig.word("mntr");
     for line in [
         "zk_server_state\tstandalone",
@@ -69,7 +95,10 @@ fn figures_are_keys_and_values() {
         "zk_global_sessions\t1",
         "zk_local_sessions\t0",
     ] {
-        assert!(mntr.lines().any(|found| found == line), "{line:?} is not in {mntr}");
+        assert!(
+            mntr.lines().any(|found| found == line),
+            "{line:?} is not in {mntr}"
+        );
     }
 }
 
