@@ -21,7 +21,7 @@ use zk_proto::{ErrorCode, Reader, Request, SessionId, Zxid};
 
 use crate::{
     Alive, Caller, FromLeader, Options, Standing, Ticket, ToLeader, Tree, Txn, TxnKind, Write,
-    clock::Clock,
+    clock::{Clock, millis},
     prepare, prepare_reap,
     sessions::{Ownership, Sessions},
 };
@@ -135,7 +135,8 @@ impl Leader {
                 }
                 Work::Look => {
                     let now = self.clock.wall_millis();
-                    let found = tree.reapable(now, None, MAX_REAPED);
+                    let unused = self.options.max_unused_container.map(millis);
+                    let found = tree.reapable(now, unused, MAX_REAPED);
                     self.inbox.extend(found.into_iter().map(Work::Reap));
                 }
                 Work::Reap(path) => {
