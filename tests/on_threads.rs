@@ -53,22 +53,22 @@ fn threads_end_with_the_last_client_on_3_9() {
 
 mod on_3_8 {
     super::mount! {
-        #[ignore = "needs a real ZooKeeper: cargo xtask test"]
+        [ignore = "needs a real ZooKeeper: cargo xtask test"]
         Place::Real(zk_testkit::Version::V3_8), crate::on_threads::run
     }
 }
 
 mod on_3_9 {
     super::mount! {
-        #[ignore = "needs a real ZooKeeper: cargo xtask test"]
+        [ignore = "needs a real ZooKeeper: cargo xtask test"]
         Place::Real(zk_testkit::Version::V3_9), crate::on_threads::run
     }
 }
 
 mod on_zk_server {
-    super::mount! { Place::Embedded(zk_server::Release::V3_9), crate::on_threads::run }
+    super::mount! { [] Place::Embedded(zk_server::Release::V3_9), crate::on_threads::run }
 }
 
 mod on_zk_server_as_before {
-    super::mount! { Place::Embedded(zk_server::Release::V3_8), crate::on_threads::run }
+    super::mount! { [] Place::Embedded(zk_server::Release::V3_8), crate::on_threads::run }
 }

@@ -20,7 +20,7 @@ pub(crate) mod watches;
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
 macro_rules! mount {
-    ($(#[$mark:meta])? $place:expr, $run:path) => {
+    ([$($mark:meta)?] $place:expr, $run:path) => {
         $crate::suite::mount! { @ [$($mark)?] $place, $run;
             acl {
                 an_empty_list_means_the_default

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use zk_server::{Release, Server};
+use zk_server::{Release, Server, Settings};
 use zk_testkit::{Cluster, Options, Version, four_letter};
 
 /// The tick of the standing servers: sessions time out after 1 to 40 s.
@@ -47,19 +47,29 @@ impl Place {
             Self::Real(version) => {
                 let options = Options::new()
                     .tick(TICK)
-                    .java(&format!("-Dznode.container.checkIntervalMs={}", REAP.as_millis()))
+                    .java(&format!(
+                        "-Dznode.container.checkIntervalMs={}",
+                        REAP.as_millis()
+                    ))
                     .java("-Dzookeeper.enforceQuota=true");
                 Kind::Real(Cluster::start(version, &options).unwrap())
             }
             Self::Embedded(release) => Kind::Embedded(
                 Server::builder()
                     .quiet()
-                    .release(release)
-                    .tick(TICK)
-                    .max_session_timeout(TICK * 80)
-                    .reap_interval(REAP)
-                    .enforce_quota()
-                    .super_user("super:superpw")
+                    .with(|options| {
+                        options
+                            .release(release)
+                            .tick(TICK)
+                            .max_session_timeout(TICK * 80)
+                            .reap_interval(REAP)
+                            .settings(Settings {
+                                enforce_quota: true,
+                                ..Settings::default()
+                            })
+                            .super_user("super", "superpw")
+                            .whitelist("*")
+                    })
                     .start()
                     .unwrap(),
             ),
@@ -91,7 +101,6 @@ pub(crate) struct Standing {
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "held, so that they run")]
 enum Kind {
     Real(Cluster),
     Embedded(Server),

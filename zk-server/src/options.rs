@@ -131,7 +131,10 @@ impl Options {
     /// The shortest and the longest session timeout given out: at least 1 ms, in this order, and
     /// what fits into the 31 bits of the protocol.
     pub fn session_timeouts(&self) -> (Duration, Duration) {
-        let (least, most) = (Duration::from_millis(1), Duration::from_millis(i32::MAX as u64));
+        let (least, most) = (
+            Duration::from_millis(1),
+            Duration::from_millis(i32::MAX as u64),
+        );
         let min = self.min_session_timeout.unwrap_or(self.tick * 2);
         let max = self.max_session_timeout.unwrap_or(self.tick * 20);
         let min = min.clamp(least, most);
@@ -265,7 +268,10 @@ impl Options {
     /// default, is all. `isro` is always among them in read-only mode.
     #[must_use]
     pub fn whitelist(mut self, words: &str) -> Self {
-        let words: BTreeSet<_> = words.split(',').map(|word| word.trim().to_owned()).collect();
+        let words: BTreeSet<_> = words
+            .split(',')
+            .map(|word| word.trim().to_owned())
+            .collect();
         self.whitelist = if words.contains("*") {
             Whitelist::All
         } else {

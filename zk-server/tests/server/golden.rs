@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use zk_proto::{
-    ConnectReply, ConnectRequest, ErrorCode, OpCode, Password, Reader, Reply, ReplyHeader, SessionId,
-    WatcherEvent, frame,
+    ConnectReply, ConnectRequest, ErrorCode, OpCode, Password, Reader, Reply, ReplyHeader,
+    SessionId, WatcherEvent, frame,
 };
 use zk_server::{ConnId, Options, Release};
 
@@ -194,7 +194,9 @@ impl Replay {
         let mut value = json!({
             "frame": "Reply", "op": op, "header": json_of::reply_header(&header),
         });
-        let opcode = (-20..200).map(OpCode).find(|opcode| opcode.name() == Some(op));
+        let opcode = (-20..200)
+            .map(OpCode)
+            .find(|opcode| opcode.name() == Some(op));
         if let Some(opcode) = opcode
             && header.err == ErrorCode::OK
         {
@@ -250,7 +252,9 @@ fn normal(mut value: Value) -> Value {
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = normal(item.take())),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| *item = normal(item.take())),
         _ => {}
     }
     value

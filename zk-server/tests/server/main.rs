@@ -1,6 +1,10 @@
 //! The server as its clients see it: frames in, frames out.
 
-#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "these are tests"
+)]
 
 mod rig;
 
