@@ -64,5 +64,6 @@
 
 mod faults;
 mod on_threads;
+mod peers;
 mod suite;
 mod support;

@@ -20,8 +20,8 @@ pub(crate) mod watches;
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
 macro_rules! mount {
-    ($version:ident, $run:path) => {
-        $crate::suite::mount! { @ $version, $run;
+    ([$($mark:meta)?] $place:expr, $run:path) => {
+        $crate::suite::mount! { @ [$($mark)?] $place, $run;
             acl {
                 an_empty_list_means_the_default
                 every_permission_counts
@@ -264,16 +264,20 @@ macro_rules! mount {
             }
         }
     };
-    (@ $version:ident, $run:path; $($module:ident { $($test:ident)* })*) => {$(
+    (@ $mark:tt $place:expr, $run:path; $($module:ident { $($test:ident)* })*) => {$(
         mod $module {$(
-            #[test]
-            #[ignore = "needs a real ZooKeeper: cargo xtask test"]
-            fn $test() {
-                let name = concat!(stringify!($module), "::", stringify!($test));
-                $run(zk_testkit::Version::$version, name, $crate::suite::$module::$test);
-            }
+            $crate::suite::mount! { @ $mark $place, $run, $module::$test }
         )*}
     )*};
+    (@ [$($mark:meta)?] $place:expr, $run:path, $module:ident::$test:ident) => {
+        #[test]
+        $(#[$mark])?
+        fn $test() {
+            use $crate::support::Place;
+            let name = concat!(stringify!($module), "::", stringify!($test));
+            $run($place, name, $crate::suite::$module::$test);
+        }
+    };
 }
 
 pub(crate) use mount;

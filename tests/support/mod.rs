@@ -2,6 +2,7 @@
 //! looked at for leaks when the test is over.
 
 pub(crate) mod log;
+mod place;
 pub(crate) mod strangers;
 mod words;
 
@@ -9,28 +10,28 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zk::{
     Builder, Client, Error, EventStream, EventType, Handler, Notice, SessionId, StateChange, Stats,
     WatchedEvent,
 };
-use zk_testkit::{Cluster, Options, Proxy, Version, eventually};
+use zk_testkit::{Proxy, eventually};
+
+pub(crate) use place::Place;
+use place::Standing;
 
 /// How long something may take that has to happen. Reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
-/// The tick of the standing servers: sessions time out after 1 to 40 s.
-const TICK: Duration = Duration::from_millis(500);
-
 /// How tests get a fresh handler of the kind under test.
 pub(crate) type MakeHandler = fn() -> Arc<dyn Handler>;
 
-/// A version to run against, and the handler under test.
+/// A place to run at, and the handler under test.
 pub(crate) struct Env {
-    version: Version,
-    server: &'static Cluster,
+    place: Place,
+    server: &'static Standing,
     make_handler: MakeHandler,
     handler: Arc<dyn Handler>,
     /// The root path of this test's clients.
@@ -42,35 +43,21 @@ pub(crate) struct Env {
 }
 
 /// Runs one test, then looks at what it has left behind.
-pub(crate) fn run(version: Version, name: &str, make_handler: MakeHandler, test: fn(&Env)) {
+pub(crate) fn run(place: Place, name: &str, make_handler: MakeHandler, test: fn(&Env)) {
     log::start();
-    let env = Env::new(version, name, make_handler);
+    let env = Env::new(place, name, make_handler);
     test(&env);
     env.finish();
 }
 
-/// The server of a version that all tests share. It ends with the process.
-fn standing_server(version: Version) -> &'static Cluster {
-    static SERVERS: [OnceLock<Cluster>; Version::ALL.len()] = [const { OnceLock::new() }; 2];
-    let at = Version::ALL.iter().position(|other| *other == version);
-    SERVERS[at.unwrap()].get_or_init(|| {
-        let options = Options::new()
-            .tick(TICK)
-            // Containers and nodes with a time to live go soon.
-            .java("-Dznode.container.checkIntervalMs=500")
-            .java("-Dzookeeper.enforceQuota=true");
-        Cluster::start(version, &options).unwrap()
-    })
-}
-
 impl Env {
-    fn new(version: Version, name: &str, make_handler: MakeHandler) -> Self {
+    fn new(place: Place, name: &str, make_handler: MakeHandler) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let server = standing_server(version);
+        let server = place.standing();
         let handler = make_handler();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let root = format!("/{}-{number}", name.replace("::", "-"));
-        let other = Client::builder(server.connect_string())
+        let other = Client::builder(server.address().to_string())
             .session_timeout(Duration::from_secs(20))
             .connect(Arc::clone(&handler))
             .limit(LIMIT)
@@ -78,7 +65,7 @@ impl Env {
             .unwrap();
         other.create(&root, b"").wait().unwrap();
         Self {
-            version,
+            place,
             server,
             make_handler,
             handler,
@@ -91,17 +78,17 @@ impl Env {
 
     /// Is the server of version 3.9 or newer?
     pub(crate) fn is_3_9(&self) -> bool {
-        self.version >= Version::V3_9
+        self.place.is_3_9()
     }
 
     /// The server's exact release, such as `3.9.3`.
     pub(crate) fn release(&self) -> &str {
-        self.server.dist().release()
+        self.server.release()
     }
 
     /// Where the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.server.address(0)
+        self.server.address()
     }
 
     /// The root path of this test's clients.
@@ -191,7 +178,7 @@ impl Env {
 
     /// The server's answer to a four-letter word, asked on a plain socket.
     pub(crate) fn word(&self, word: &str) -> String {
-        self.server.four_letter(0, word).unwrap()
+        self.server.word(word)
     }
 
     /// The paths that the server watches for a session, the test's root path taken off.
@@ -268,7 +255,8 @@ impl Drop for Env {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
-                "failed on ZooKeeper {} at {}, handler {:?}, root path {}",
+                "failed on {} {} at {}, handler {:?}, root path {}",
+                self.place,
                 self.release(),
                 self.address(),
                 self.handler.name(),
