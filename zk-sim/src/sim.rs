@@ -1,0 +1,437 @@
+//! [`Sim`]: a universe, and its clock's hand.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use zk_proto::ServerAddr;
+
+use crate::clock::{EPOCH, EPOCH_OFFSET};
+use crate::driver::After;
+use crate::executor::{Job, MainWaker, Queued, lock};
+use crate::machine::{Machine, Running};
+use crate::network::Network;
+use crate::rng::{Rng, nanos};
+use crate::serve::ServerCell;
+use crate::server::SimServer;
+use crate::trace::Kind;
+use crate::world::{Admission, Event, World};
+use crate::{SimError, alarm};
+
+/// How often something may run without time passing. Far above what a busy universe needs.
+const TURNS: u32 = 1_000_000;
+
+/// A universe of machines, network and clocks, in this thread and from one seed. See the
+/// [crate].
+///
+/// Dropping it ends everything in it. If that happens in a panic, the seed is printed.
+pub struct Sim {
+    world: Arc<World>,
+    limit: Duration,
+    running: AtomicBool,
+    /// Not `Send`: one thread is a universe.
+    _here: PhantomData<*const ()>,
+}
+
+/// A server in a universe.
+pub struct ServerHandle<S> {
+    machine: Machine,
+    hosts: String,
+    server: Arc<Mutex<S>>,
+}
+
+impl Sim {
+    /// The universe of this seed. Nothing in it depends on anything else.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            world: World::new(seed),
+            limit: Duration::from_secs(3600),
+            running: AtomicBool::new(false),
+            _here: PhantomData,
+        }
+    }
+
+    /// Keeps the lines of the [`trace`](Self::trace) from now on. To be called first: connections
+    /// that there are already are not read along.
+    pub fn keep_trace(&self) {
+        self.world.enter(|state| state.trace.keep_text());
+    }
+
+    /// How much virtual time a call of [`block_on`](Self::block_on) may take. Default one hour.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
+    // What there is. ---------------------------------------------------------------------------
+
+    /// The machine of that name, made if there is none yet. Case does not count.
+    pub fn machine(&self, name: &str) -> Machine {
+        let host = self.world.enter(|state| state.host(name, self.world.base));
+        Machine::of(&self.world, host)
+    }
+
+    /// Starts a server at an address such as `s1:2181`, on the machine of that name.
+    ///
+    /// # Panics
+    /// If the address is not a name and a port.
+    pub fn server<S: SimServer>(&self, address: &str, server: S) -> ServerHandle<S> {
+        let address = server_address(address);
+        let machine = self.machine(address.host());
+        let server = Arc::new(Mutex::new(server));
+        let host = machine.host();
+        let rng = self.world.seeds.stream("messages", host as u64);
+        let cell = self.world.enter(|state| {
+            let clock = Arc::clone(&state.hosts[host].clock);
+            let shared: Arc<Mutex<dyn SimServer>> = Arc::<Mutex<S>>::clone(&server);
+            let place = (host, address.port());
+            let cell = ServerCell::new(place, clock, shared, &self.world.queue, rng);
+            state.hosts[host].servers.push(Arc::clone(&cell));
+            cell
+        });
+        cell.schedule();
+        ServerHandle {
+            machine,
+            hosts: address.to_string(),
+            server,
+        }
+    }
+
+    /// The network.
+    pub fn network(&self) -> Network {
+        Network::of(&self.world)
+    }
+
+    /// Random numbers for a test's own use, by name: draws of one name do not change those of
+    /// another.
+    pub fn rng(&self, name: &str) -> Rng {
+        self.world.seeds.stream(&format!("test {name}"), 0)
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.world.seed
+    }
+
+    /// Virtual time since the beginning.
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.world.now())
+    }
+
+    /// The true time of day, which begins at 2023-11-14 22:13:20 UTC.
+    pub fn wall_clock(&self) -> SystemTime {
+        EPOCH + EPOCH_OFFSET + self.now()
+    }
+
+    /// What has happened, a line each, if [`keep_trace`](Self::keep_trace) was called.
+    pub fn trace(&self) -> String {
+        self.world.enter(|state| state.trace.text().to_owned())
+    }
+
+    /// A hash over everything that has happened, whether lines are kept or not. Equal for two runs
+    /// of the same seed and program, in any process.
+    pub fn trace_hash(&self) -> u128 {
+        self.world.enter(|state| state.trace.digest())
+    }
+
+    /// How many things have happened.
+    pub fn trace_len(&self) -> u64 {
+        self.world.enter(|state| state.trace.lines())
+    }
+
+    /// Puts a line of the test's own into the trace.
+    pub fn note(&self, line: &str) {
+        self.world.enter(|state| state.note_line(Kind::Note, line));
+    }
+
+    // What happens. ----------------------------------------------------------------------------
+
+    /// Starts a program on a machine. See [`Machine::spawn`].
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        machine: &Machine,
+        program: impl Future<Output = T> + Send + 'static,
+    ) -> Running<T> {
+        machine.spawn(program)
+    }
+
+    /// Calls `f` after so much time, such as to cause a fault.
+    pub fn after(&self, delay: Duration, f: impl FnOnce() + Send + 'static) {
+        self.world.call_later(nanos(delay), f);
+    }
+
+    /// Runs the universe until `future` is done. It is on no machine, and so is neither paused nor
+    /// killed.
+    ///
+    /// # Errors
+    /// See [`SimError`].
+    pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, SimError> {
+        let mut future = pin!(future);
+        let mut output = None;
+        let until = self.world.now().saturating_add(nanos(self.limit));
+        let waker = Arc::new(MainWaker {
+            queued: Queued::default(),
+            queue: Arc::clone(&self.world.queue),
+        });
+        waker.queued.set();
+        self.world.queue.push(Job::Main);
+        self.run(until, &mut || {
+            waker.queued.clear();
+            let task = Waker::from(Arc::clone(&waker));
+            match future.as_mut().poll(&mut Context::from_waker(&task)) {
+                Poll::Ready(value) => {
+                    output = Some(value);
+                    true
+                }
+                Poll::Pending => false,
+            }
+        })?;
+        match output {
+            Some(output) => Ok(output),
+            None if self.world.now() < until => Err(SimError::Deadlock {
+                seed: self.seed(),
+                at: self.now(),
+            }),
+            None => Err(SimError::TimeLimit {
+                seed: self.seed(),
+                at: self.now(),
+            }),
+        }
+    }
+
+    /// Runs the universe for so long.
+    ///
+    /// # Errors
+    /// As [`block_on`](Self::block_on); but if nothing can happen, time passes all the same.
+    pub fn run_for(&self, time: Duration) -> Result<(), SimError> {
+        let until = self.world.now().saturating_add(nanos(time));
+        self.run(until, &mut || false)?;
+        self.world.enter(|state| self.world.set_now(state, until));
+        Ok(())
+    }
+
+    /// Runs until `main` says so, nothing can happen, or `until`.
+    fn run(&self, until: u64, main: &mut dyn FnMut() -> bool) -> Result<(), SimError> {
+        if self.running.swap(true, Ordering::Relaxed) {
+            return Err(SimError::Nested { seed: self.seed() });
+        }
+        let _runs = Runs(&self.running);
+        let listener = alarm::listen(&self.world.alarm);
+        tracing::dispatcher::with_default(&listener, || self.turn(until, main))
+    }
+
+    fn turn(&self, until: u64, main: &mut dyn FnMut() -> bool) -> Result<(), SimError> {
+        let world = &self.world;
+        let mut turns = 0;
+        loop {
+            let job = world.queue.pick(&mut lock(&world.order));
+            if let Some(job) = job {
+                turns += 1;
+                if turns > TURNS {
+                    let (seed, at) = (self.seed(), self.now());
+                    return Err(SimError::Livelock { seed, at });
+                }
+                let done = self.run_job(job, main);
+                self.look_for_errors()?;
+                if done {
+                    return Ok(());
+                }
+                continue;
+            }
+            let event = world.enter(|state| {
+                let at = state.schedule.next().filter(|at| *at <= until);
+                if at.is_none() && state.schedule.next().is_some() {
+                    world.set_now(state, until);
+                }
+                let (at, event) = at.and_then(|_| state.schedule.pop())?;
+                if at > state.now {
+                    turns = 0;
+                    world.set_now(state, at);
+                }
+                state.happen(event)
+            });
+            match event {
+                Some(event) => self.happen(event),
+                None => return Ok(()),
+            }
+            self.look_for_errors()?;
+        }
+    }
+
+    fn look_for_errors(&self) -> Result<(), SimError> {
+        match self.world.alarm.take() {
+            None => Ok(()),
+            Some((at, message)) => Err(SimError::ErrorLogged {
+                seed: self.seed(),
+                at,
+                message,
+            }),
+        }
+    }
+
+    /// `true`: it was the main future, and it is done.
+    fn run_job(&self, job: Job, main: &mut dyn FnMut() -> bool) -> bool {
+        let world = &*self.world;
+        let job = match world.enter(|state| state.admit(job)) {
+            Admission::Run(job) => job,
+            Admission::Parked => return false,
+            Admission::Drop(job) => {
+                if let Job::Server(server) = job {
+                    server.unqueued();
+                }
+                return false;
+            }
+        };
+        match job {
+            Job::Main => return main(),
+            Job::Task(task) => {
+                if task.poll() {
+                    let (host, number) = (task.place.host, task.number);
+                    drop(world.enter(|state| state.hosts[host].tasks.remove(&number)));
+                } else if !world.enter(|state| state.lives(task.place)) {
+                    // It has ended its own machine.
+                    drop(task.take());
+                }
+            }
+            Job::Driver(driver) => {
+                if let After::Finished = driver.serve(world) {
+                    let (host, number) = (driver.place.host, driver.number);
+                    let removed = world.enter(|state| {
+                        let drivers = &mut state.hosts[host].drivers;
+                        // A restarted client has another driver by now.
+                        let own = |it: &mut Arc<_>| Arc::ptr_eq(it, &driver);
+                        let own = drivers.get_mut(&number).is_some_and(own);
+                        own.then(|| drivers.remove(&number))
+                    });
+                    drop(removed);
+                }
+            }
+            Job::Callbacks(queue) => queue.run(),
+            Job::Server(server) => server.serve(world),
+        }
+        false
+    }
+
+    fn happen(&self, event: Happened) {
+        match event {
+            Happened::Nothing => {}
+            Happened::Driver(driver, at) => driver.timer(at),
+            Happened::Server(server, at) => server.timer(at),
+            Happened::Wake(waker) => waker.wake(),
+            Happened::Call(call) => call(),
+        }
+    }
+}
+
+/// What is left to do about an event with no lock held.
+pub(crate) enum Happened {
+    Nothing,
+    Driver(Arc<crate::driver::Driver>, u64),
+    Server(Arc<ServerCell>, u64),
+    Wake(Waker),
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+impl crate::world::State {
+    fn happen(&mut self, event: Event) -> Option<Happened> {
+        Some(match event {
+            Event::Arrive { key, direction } => {
+                self.arrive(key, direction);
+                Happened::Nothing
+            }
+            Event::Flush { key, direction } => {
+                self.flush(key, direction);
+                Happened::Nothing
+            }
+            Event::Driver(driver, at) => match driver.upgrade() {
+                Some(driver) => Happened::Driver(driver, at),
+                None => Happened::Nothing,
+            },
+            Event::Server(server, at) => Happened::Server(server, at),
+            Event::Message { from, to, message } => {
+                let reaches = self.hosts[to.host].up && !self.net.links.is_blocked(from, to.host);
+                let names = [&self.hosts[from].name, &self.hosts[to.host].name];
+                let from = Arc::clone(names[0]);
+                let line = format!("{} <- {from} {}", names[1], message.label());
+                if reaches {
+                    self.note_line(Kind::Arrived, &line);
+                    to.deliver(from, message);
+                } else {
+                    self.note_line(Kind::Lost, &format!("{line} is lost"));
+                }
+                Happened::Nothing
+            }
+            Event::Wake(waker) => Happened::Wake(waker),
+            Event::Call(call) => Happened::Call(call),
+        })
+    }
+}
+
+/// Says that the universe no longer runs, also after a panic.
+struct Runs<'a>(&'a AtomicBool);
+
+impl Drop for Runs<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+fn server_address(address: &str) -> ServerAddr {
+    let parts = address.rsplit_once(':');
+    let parts = parts.and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    match parts {
+        Some((host, port)) if !host.is_empty() => ServerAddr::new(host, port),
+        _ => panic!("{address:?} is not the address of a server: write a name and a port, s1:2181"),
+    }
+}
+
+impl<S: SimServer> ServerHandle<S> {
+    /// The machine that it runs on.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Its address, such as `s1:2181`: a connect string.
+    pub fn hosts(&self) -> &str {
+        &self.hosts
+    }
+
+    /// Looks at the server, or changes it. What the server then wants to send goes out with what
+    /// happens next.
+    pub fn with<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
+        let output = f(&mut lock(&self.server));
+        let world = self.machine.world();
+        let servers = world.lock().hosts[self.machine.host()].servers.clone();
+        servers.iter().for_each(|server| server.schedule());
+        output
+    }
+}
+
+impl<S> fmt::Debug for ServerHandle<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServerHandle").field(&self.hosts).finish()
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim")
+            .field("seed", &self.seed())
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (seed, at) = (self.seed(), self.now());
+            eprintln!("zk-sim: the universe of seed {seed} ended in a panic at {at:?}");
+        }
+        self.world.tear_down();
+    }
+}
