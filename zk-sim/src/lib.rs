@@ -4,6 +4,7 @@
 #![warn(clippy::disallowed_methods)]
 
 mod alarm;
+mod chaos;
 mod clock;
 mod driver;
 mod error;
@@ -22,6 +23,7 @@ mod socket;
 mod trace;
 mod world;
 
+pub use chaos::{Fault, FaultKind, FaultPlan, What};
 pub use error::SimError;
 pub use machine::{Crash, Machine, Running, Sleep};
 pub use net::{Cut, Latency};

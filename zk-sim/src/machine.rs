@@ -254,6 +254,16 @@ impl Machine {
         self.set_refuses(false, "accepts");
     }
 
+    /// Undoes all of this: lets it run, accept connections, and keep the right time.
+    pub fn heal(&self) {
+        if self.is_paused() {
+            self.resume();
+        }
+        self.restart();
+        self.accept_connections();
+        self.set_drift(0);
+    }
+
     fn set_refuses(&self, refuses: bool, what: &str) {
         self.world.enter(|state| {
             let servers = &state.hosts[self.host].servers;

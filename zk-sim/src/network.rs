@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::{Cut, Latency};
+use crate::rng::nanos;
 use crate::trace::Kind;
 use crate::world::{State, World};
 
@@ -108,6 +109,10 @@ impl Network {
     pub fn cut_all(&self, machine: &str, cut: Cut) -> usize {
         let host = self.host(machine);
         self.cut_where(cut, |hosts| hosts.contains(&host))
+    }
+
+    pub(crate) fn after(&self, delay: Duration, f: Box<dyn FnOnce() + Send>) {
+        self.world.call_later(nanos(delay), f);
     }
 
     fn cut_where(&self, cut: Cut, which: impl Fn([usize; 2]) -> bool) -> usize {

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use zk_proto::ServerAddr;
 
+use crate::chaos::Finder;
 use crate::clock::{EPOCH, EPOCH_OFFSET};
 use crate::driver::After;
 use crate::executor::{Job, MainWaker, Queued, lock};
@@ -73,6 +74,15 @@ impl Sim {
     pub fn machine(&self, name: &str) -> Machine {
         let host = self.world.enter(|state| state.host(name, self.world.base));
         Machine::of(&self.world, host)
+    }
+
+    /// [`machine`](Self::machine) for closures that outlive the borrow.
+    pub(crate) fn finder(&self) -> Finder {
+        let world = Arc::clone(&self.world);
+        Arc::new(move |name| {
+            let host = world.enter(|state| state.host(name, world.base));
+            Machine::of(&world, host)
+        })
     }
 
     /// Starts a server at an address such as `s1:2181`, on the machine of that name.
