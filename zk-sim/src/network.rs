@@ -120,7 +120,7 @@ impl Network {
             let all = state.net.streams.iter();
             let found: Vec<_> = all
                 .filter(|(_, stream)| which(stream.hosts))
-                .filter(|(_, stream)| !stream.ends.iter().all(|end| end.owner.is_nobody()))
+                .filter(|(_, stream)| stream.ends.iter().any(|end| end.over.is_none()))
                 .map(|(key, _)| key)
                 .collect();
             found.iter().for_each(|key| state.cut(*key, cut));

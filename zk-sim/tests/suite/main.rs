@@ -1,4 +1,8 @@
-//! Tests of the simulator, with a tiny server of their own.
+//! Tests of the simulator, with tiny servers of their own.
 
 mod clients;
+mod echo;
+mod endings;
+mod machines;
+mod network;
 mod tiny;
