@@ -95,15 +95,13 @@ impl Machine {
     /// What its steady clock shows. The clocks of two machines have nothing to do with each other.
     pub fn now(&self) -> Instant {
         let clock = self.enter(|host| Arc::clone(&host.clock));
-        let now = lock(&clock).now(self.world.now());
-        now
+        lock(&clock).now(self.world.now())
     }
 
     /// What its wall clock shows.
     pub fn wall_clock(&self) -> SystemTime {
         let clock = self.enter(|host| Arc::clone(&host.clock));
-        let wall = lock(&clock).wall(self.world.now());
-        wall
+        lock(&clock).wall(self.world.now())
     }
 
     /// When, in the time of [`Sim::now`](crate::Sim::now), its steady clock shows this: exact for

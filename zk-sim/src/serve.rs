@@ -1,5 +1,6 @@
 //! Drives one server.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -187,26 +188,22 @@ impl Body {
     /// Tells the server what has happened on a connection.
     fn hear(&mut self, world: &World, server: &mut dyn SimServer, now: Instant, stream: Key) {
         let conn = ServerConn(stream.serial);
-        if !self.conns.contains_key(&stream.serial) {
+        if let Entry::Vacant(place) = self.conns.entry(stream.serial) {
             let host = {
                 let state = world.lock();
                 let found = state.net.streams.get(stream);
-                found
-                    .filter(|it| !it.ends[1].owner.is_nobody())
-                    .map(|it| it.hosts[0])
+                let held = found.filter(|it| !it.ends[1].owner.is_nobody());
+                held.map(|it| it.hosts[0])
             };
             // It may be over and forgotten on this side.
             let Some(host) = host else { return };
             server.accept(now, conn, address(host, stream.serial));
-            self.conns.insert(
-                stream.serial,
-                Conn {
-                    stream,
-                    out: Vec::new(),
-                    written: 0,
-                    closing: false,
-                },
-            );
+            place.insert(Conn {
+                stream,
+                out: Vec::new(),
+                written: 0,
+                closing: false,
+            });
         }
         self.read(world, server, now, conn);
         self.flush(world, server, conn);

@@ -207,8 +207,8 @@ impl State {
             return host;
         }
         // Up to an hour: who compares the clocks of two machines is to be found out.
-        let offset = self.seeds.stream("clock", self.hosts.len() as u64);
-        let offset = offset.clone().between(0, 3_600_000_000_000);
+        let mut rng = self.seeds.stream("clock", self.hosts.len() as u64);
+        let offset = rng.between(0, 3_600_000_000_000);
         let host = self.hosts.len();
         self.hosts.push(Host {
             name: Arc::from(name),
