@@ -1,0 +1,134 @@
+//! Credentials: answered at once, whatever else a connection waits for.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sha1::{Digest as _, Sha1};
+use zk_proto::{
+    ErrorCode, Id, Reader, ReplyHeader, Request, RequestHeader, Zxid, frame, put_buffer,
+};
+
+use super::Shared;
+use crate::{
+    SaslStep,
+    connection::{Client, Ending},
+};
+
+impl Shared {
+    /// A credential of the schemes that need one message only.
+    pub(super) fn auth(
+        &mut self,
+        client: &mut Client,
+        header: RequestHeader,
+        reader: &mut Reader<'_>,
+    ) {
+        self.sent += 1;
+        let request = Request::decode(header.opcode, reader);
+        let accepted = match &request {
+            Ok(Request::Auth { scheme, data }) => {
+                self.accept(client, scheme, data.as_deref().unwrap_or_default())
+            }
+            Ok(_) | Err(_) => false,
+        };
+        if accepted {
+            client.reply_code(header.xid, Zxid::ZERO, ErrorCode::OK);
+        } else {
+            client.reply_code(header.xid, Zxid::ZERO, ErrorCode::AUTH_FAILED);
+            client.end(Ending::Flush);
+        }
+    }
+
+    /// `DigestAuthenticationProvider` and `IPAuthenticationProvider` of the Java server; the other
+    /// schemes are off there, too.
+    fn accept(&self, client: &mut Client, scheme: &str, data: &[u8]) -> bool {
+        match scheme {
+            "digest" => {
+                let text = String::from_utf8_lossy(data);
+                let id = digest_id(&text);
+                if self.options.super_digest.as_ref() == Some(&id) {
+                    client.add_id(Id::new("super", ""));
+                }
+                client.add_id(Id::new("digest", id));
+                true
+            }
+            "ip" => true,
+            _ => false,
+        }
+    }
+
+    /// One step of a SASL exchange.
+    pub(super) fn sasl(
+        &mut self,
+        client: &mut Client,
+        header: RequestHeader,
+        reader: &mut Reader<'_>,
+    ) {
+        self.sent += 1;
+        let Ok(Request::Sasl { token }) = Request::decode(header.opcode, reader) else {
+            return client.reply_code(header.xid, Zxid::ZERO, ErrorCode::MARSHALLING_ERROR);
+        };
+        let Some(factory) = self.options.sasl.clone() else {
+            return put_token(client, header, ErrorCode::OK, None);
+        };
+        let mut exchange = match client.sasl.take() {
+            Some(exchange) => exchange,
+            None => factory.start(self.exchange_seed()),
+        };
+        match exchange.step(token.as_deref().unwrap_or_default()) {
+            SaslStep::Continue(token) => {
+                client.sasl = Some(exchange);
+                put_token(client, header, ErrorCode::OK, Some(&token));
+            }
+            SaslStep::Done {
+                token,
+                authorization_id,
+            } => {
+                client.add_id(Id::new("sasl", authorization_id));
+                put_token(client, header, ErrorCode::OK, token.as_deref());
+            }
+            SaslStep::Failed => {
+                let required = self.options.enforced_schemes.iter().any(|s| s == "sasl");
+                let code = if required {
+                    ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH
+                } else {
+                    ErrorCode::AUTH_FAILED
+                };
+                put_token(client, header, code, None);
+                client.end(Ending::Flush);
+            }
+        }
+    }
+
+    /// Whether the client is who it must be to ask for anything.
+    pub(super) fn is_authenticated(&self, client: &Client) -> bool {
+        let schemes = &self.options.enforced_schemes;
+        schemes.is_empty()
+            || client
+                .ids
+                .iter()
+                .any(|id| schemes.iter().any(|s| *s == id.scheme))
+    }
+}
+
+/// A SASL reply has its body in any case.
+fn put_token(client: &mut Client, header: RequestHeader, err: ErrorCode, token: Option<&[u8]>) {
+    frame(client.output.begin(), |out| {
+        let head = ReplyHeader {
+            xid: header.xid,
+            zxid: Zxid::ZERO,
+            err,
+        };
+        head.encode(out);
+        put_buffer(out, token);
+    });
+    client.stats.sent += 1;
+}
+
+/// The identity of a digest credential: the name, and the hash of all of it. A colon is not needed
+/// (`DigestAuthenticationProvider.generateDigest`).
+fn digest_id(credential: &str) -> String {
+    let user = credential
+        .split_once(':')
+        .map_or(credential, |(user, _)| user);
+    let mut id = format!("{user}:");
+    STANDARD.encode_string(Sha1::digest(credential), &mut id);
+    id
+}

@@ -1,0 +1,157 @@
+//! Writes checked and made into transactions (`PrepRequestProcessor` of the Java server).
+
+use std::sync::Arc;
+
+use zk_proto::{ErrorCode, MultiOp, Request};
+
+use self::{
+    pending::Pending,
+    write::{Create, Write},
+};
+use crate::{Caller, Release, Settings, Tree, TxnKind, TxnOp};
+
+mod pending;
+mod reconfig;
+mod write;
+
+/// Checks a write against a tree to which everything decided so far has been applied. Nothing is
+/// changed. Of several mistakes the one is found that real servers find.
+///
+/// Either way the write takes a number: what is refused is a [`TxnKind::Error`].
+///
+/// # Errors
+/// The code for the reply. [`ErrorCode::UNIMPLEMENTED`] for a request that is not a write, among
+/// them a check outside of a multi since 3.9: that one takes no number.
+pub fn prepare(
+    tree: &Tree,
+    caller: &Caller<'_>,
+    request: &Request<'_>,
+    settings: &Settings,
+) -> Result<TxnKind, ErrorCode> {
+    let mut write = Write {
+        pending: Pending::new(tree),
+        caller,
+        settings,
+        in_multi: false,
+    };
+    let op = match request {
+        Request::Create {
+            path,
+            data,
+            acl,
+            mode,
+            with_stat,
+        } => write.create(&Create {
+            path,
+            data: data.as_deref(),
+            acl,
+            mode: *mode,
+            with_stat: *with_stat,
+        }),
+        Request::Delete { path, version } => write.delete(path, *version),
+        Request::SetData {
+            path,
+            data,
+            version,
+        } => write.set_data(path, data.as_deref(), *version),
+        Request::SetAcl { path, acl, version } => write.set_acl(path, acl, *version),
+        Request::Check { path, version } if settings.release < Release::V3_9 => {
+            write.check(path, *version)
+        }
+        Request::Multi(ops) => return Ok(write.multi(ops)),
+        Request::Reconfig {
+            joining,
+            leaving,
+            new_members,
+            from_config,
+        } => {
+            return reconfig::prepare(
+                tree,
+                caller,
+                settings,
+                &reconfig::Change {
+                    joining: joining.as_deref(),
+                    leaving: leaving.as_deref(),
+                    new_members: new_members.as_deref(),
+                    from_config: *from_config,
+                },
+            );
+        }
+        Request::CloseSession => return Ok(TxnKind::CloseSession),
+        // The requests that are no writes, and whatever else there will be.
+        _ => Err(ErrorCode::UNIMPLEMENTED),
+    };
+    op.map(TxnKind::One)
+}
+
+/// Checks that a node of [`Tree::reapable`] may still go: the server's own deletion, which needs no
+/// rights (`OpCode.deleteContainer`).
+///
+/// # Errors
+/// [`ErrorCode::NO_NODE`], [`ErrorCode::NOT_EMPTY`], [`ErrorCode::BAD_ARGUMENTS`] for the nodes that
+/// a server cannot be without, [`ErrorCode::BAD_VERSION`] for an ephemeral node.
+pub fn prepare_reap(tree: &Tree, path: &Arc<str>) -> Result<TxnKind, ErrorCode> {
+    if crate::path::is_special(path) {
+        return Err(ErrorCode::BAD_ARGUMENTS);
+    }
+    let node = tree.node(path).ok_or(ErrorCode::NO_NODE)?;
+    if !node.children.is_empty() {
+        return Err(ErrorCode::NOT_EMPTY);
+    }
+    if node.owner.session().is_some() {
+        return Err(ErrorCode::BAD_VERSION);
+    }
+    let path = Arc::clone(path);
+    Ok(TxnKind::One(TxnOp::Delete { path }))
+}
+
+impl Write<'_> {
+    /// Every operation sees those before it. The first that fails makes all fail.
+    fn multi(&mut self, ops: &[MultiOp<'_>]) -> TxnKind {
+        self.in_multi = true;
+        let mut done = Vec::with_capacity(ops.len());
+        for (index, op) in ops.iter().enumerate() {
+            match self.op(op) {
+                Ok(op) => {
+                    self.pending.note(&op);
+                    done.push(op);
+                }
+                Err(code) => {
+                    let mut codes = vec![ErrorCode::OK; ops.len()];
+                    codes[index] = code;
+                    codes[index + 1..].fill(ErrorCode::RUNTIME_INCONSISTENCY);
+                    return TxnKind::FailedMulti(codes);
+                }
+            }
+        }
+        TxnKind::Multi(done)
+    }
+
+    fn op(&self, op: &MultiOp<'_>) -> Result<TxnOp, ErrorCode> {
+        match op {
+            MultiOp::Create {
+                path,
+                data,
+                acl,
+                mode,
+                with_stat,
+            } => self.create(&Create {
+                path,
+                data: data.as_deref(),
+                acl,
+                mode: *mode,
+                with_stat: *with_stat,
+            }),
+            MultiOp::Delete { path, version } => self.delete(path, *version),
+            MultiOp::SetData {
+                path,
+                data,
+                version,
+            } => self.set_data(path, data.as_deref(), *version),
+            MultiOp::Check { path, version } => self.check(path, *version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
