@@ -48,8 +48,7 @@ fn minute(sim: &Sim) -> (u64, u64) {
     }
     sim.unleash(&FaultPlan::new(&CLIENTS, &SERVERS));
     sim.run_for(Duration::from_secs(90)).unwrap();
-    let successes = *successes.lock().unwrap();
-    successes
+    *successes.lock().unwrap()
 }
 
 #[test]
@@ -83,7 +82,7 @@ fn another_process_sees_the_same() {
     if std::env::var_os(CHILD).is_some() {
         // The numbers of clients differ from those in the other process.
         minute(&Sim::new(3));
-        println!("{}", run());
+        eprintln!("{}", run());
         return;
     }
     let program = std::env::current_exe().unwrap();
@@ -96,7 +95,7 @@ fn another_process_sees_the_same() {
         .env(CHILD, "1")
         .output()
         .unwrap();
-    let output = String::from_utf8(output.stdout).unwrap();
+    let output = String::from_utf8(output.stderr).unwrap();
     assert!(output.contains(&run()), "{output}");
 }
 
@@ -113,7 +112,7 @@ fn in_the_end_everybody_gets_through() {
         // All five of them, about every 200 ms, for half a minute; but for creates of what is there.
         assert!(quiet > 300, "seed {seed}: {quiet} after the faults");
     }
-    println!("a minute takes {slowest:?} at most");
+    eprintln!("a minute takes {slowest:?} at most");
 }
 
 #[test]
@@ -133,7 +132,7 @@ fn every_kind_is_drawn_and_can_be_left_out_without_changing_the_others() {
         (600..840).contains(&cuts),
         "12 a minute make {cuts} an hour"
     );
-    let without = plan.clone().without(FaultKind::Cut).draw(5);
+    let without = plan.without(FaultKind::Cut).draw(5);
     let rest: Vec<_> = all
         .iter()
         .filter(|fault| !is_cut(&fault.what))
