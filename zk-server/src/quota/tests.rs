@@ -18,7 +18,7 @@ fn limited(limits: &str) -> Server {
 }
 
 fn usage(server: &Server) -> &str {
-    str::from_utf8(server.data(USAGE_PATH).unwrap()).unwrap()
+    std::str::from_utf8(server.data(USAGE_PATH).unwrap()).unwrap()
 }
 
 #[test]

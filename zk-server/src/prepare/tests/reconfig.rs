@@ -39,7 +39,7 @@ fn whole(members: &str) -> Request<'_> {
 }
 
 fn text(server: &Server) -> &str {
-    str::from_utf8(server.data(CONFIG).unwrap()).unwrap()
+    std::str::from_utf8(server.data(CONFIG).unwrap()).unwrap()
 }
 
 #[test]
