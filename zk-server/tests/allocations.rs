@@ -1,100 +1,122 @@
-//! Reads do not allocate once the buffers have grown.
+//! How often requests make the tree ask for memory.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "an Instant can only be had from the clock"
-)]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use allocation_counter::measure;
+use bytes::Bytes;
+use zk_proto::{Acl, CreateMode, Id, Request, SessionId, Zxid};
+use zk_server::{Caller, Settings, Standing, Tree, Txn, TxnKind, prepare, read};
 
-use zk_proto::{
-    Acl, Chroot, ConnectRequest, CreateMode, Password, Request, RequestHeader, SessionId, Xid,
-    Zxid, frame,
-};
-use zk_server::{ConnId, Options, Standalone};
-
-const CONN: ConnId = ConnId(1);
-
-fn encode(request: &Request<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame(&mut bytes, |out| {
-        let header = RequestHeader {
-            xid: Xid::FIRST,
-            opcode: request.opcode(),
-        };
-        header.encode(out);
-        request.encode(&Chroot::ROOT, out);
-    });
-    bytes
+struct Server {
+    tree: Tree,
+    settings: Settings,
+    ids: Vec<Id>,
 }
 
-#[test]
-fn a_pipeline_of_reads_allocates_nothing_for_each() {
-    let now = Instant::now();
-    let mut server = Standalone::new(
-        Arc::new(Options::new()),
-        [0; 32],
-        now,
-        SystemTime::UNIX_EPOCH,
-    );
-    server.handle_accept(now, CONN, ([127, 0, 0, 1], 1).into());
-    let mut bytes = Vec::new();
-    let connect = ConnectRequest {
-        protocol_version: 0,
-        last_zxid_seen: Zxid::ZERO,
-        timeout: 10_000,
-        session_id: SessionId::NONE,
-        password: Password::EMPTY,
-        read_only: Some(false),
-    };
-    frame(&mut bytes, |out| connect.encode(out));
-    bytes.extend(encode(&Request::Create {
-        path: "/a".into(),
-        data: Some(vec![7; 100].into()),
+impl Server {
+    fn new() -> Self {
+        let mut server = Self {
+            tree: Tree::new(Bytes::new()),
+            settings: Settings::default(),
+            ids: vec![Id::new("ip", "127.0.0.1")],
+        };
+        server.write(&create("/a"));
+        server.write(&create("/a/b"));
+        server
+    }
+
+    fn caller(&self) -> Caller<'_> {
+        Caller {
+            session: SessionId(1),
+            ids: &self.ids,
+            standing: Standing::Global,
+        }
+    }
+
+    fn prepare(&self, request: &Request<'_>) -> TxnKind {
+        prepare(&self.tree, &self.caller(), request, &self.settings).unwrap()
+    }
+
+    fn write(&mut self, request: &Request<'_>) {
+        let txn = Txn {
+            zxid: Zxid(self.tree.last_zxid().0 + 1),
+            time: 0,
+            session: SessionId(1),
+            kind: self.prepare(request),
+        };
+        let mut changes = Vec::with_capacity(4);
+        let applied = self.tree.apply(&txn, &mut changes);
+        assert!(applied.code().is_ok(), "{applied:?}");
+    }
+}
+
+fn create(path: &str) -> Request<'_> {
+    Request::Create {
+        path: path.into(),
+        data: Some(b"data"[..].into()),
         acl: Acl::open_unsafe_ref().into(),
         mode: CreateMode::Persistent.into(),
         with_stat: false,
-    }));
-    server.handle_data(now, CONN, &bytes);
+    }
+}
 
-    let reads = [
-        encode(&Request::GetData {
+#[test]
+fn a_read_takes_none() {
+    let server = Server::new();
+    let path = || "/a/b".into();
+    let watch = false;
+    let with_stat = true;
+    let requests = [
+        Request::GetData {
+            path: path(),
+            watch,
+        },
+        Request::Exists {
+            path: path(),
+            watch,
+        },
+        Request::GetAcl { path: path() },
+        Request::GetChildren {
             path: "/a".into(),
-            watch: false,
-        }),
-        encode(&Request::Exists {
-            path: "/a".into(),
-            watch: false,
-        }),
-        encode(&Request::Ping),
-    ]
-    .concat();
-    let pipeline = reads.repeat(200);
-    let mut out = Vec::new();
-    let mut round = || {
-        server.handle_data(now, CONN, &pipeline);
-        while server.poll_output().is_some() {}
-        out.clear();
-        server.poll_transmit(CONN, &mut out)
+            watch,
+            with_stat,
+        },
+        Request::GetEphemerals { prefix: path() },
+    ];
+    let mut out = Vec::with_capacity(1024);
+    for request in requests {
+        let taken = measure(|| {
+            out.clear();
+            let caller = server.caller();
+            read(&server.tree, &caller, &request, &server.settings, &mut out).unwrap();
+        });
+        assert_eq!(taken.count_total, 0, "{request:?}");
+    }
+}
+
+/// Its path, its data, the node itself; and the list of changes that the caller of `apply` keeps,
+/// which is made anew here.
+#[test]
+fn a_create_takes_what_the_node_needs() {
+    let mut server = Server::new();
+    let paths: Vec<_> = (0..100).map(|number| format!("/a/b/{number}")).collect();
+    let requests: Vec<_> = paths.iter().map(|path| create(path)).collect();
+    for request in &requests {
+        server.write(request);
+    }
+    let more = create("/a/more");
+    let taken = measure(|| server.write(&more));
+    assert!(taken.count_total <= 4, "{}", taken.count_total);
+}
+
+#[test]
+fn a_write_takes_its_path_and_its_data() {
+    let mut server = Server::new();
+    let request = Request::SetData {
+        path: "/a/b".into(),
+        data: Some(b"other"[..].into()),
+        version: -1,
     };
-    (0..10).for_each(|_| assert!(round() > 0));
-    let mut sent = 0;
-    let measured = allocation_counter::measure(|| {
-        for _ in 0..10 {
-            sent += round();
-        }
-    });
-    assert_eq!(
-        sent,
-        10 * 200 * (4 + 16 + 4 + 100 + 68 + 4 + 16 + 68 + 4 + 16)
-    );
-    // A few for each chunk of 600 requests, none for a request.
-    assert!(
-        measured.count_total <= 30,
-        "{} allocations",
-        measured.count_total
-    );
+    let taken = measure(|| server.write(&request));
+    assert_eq!(taken.count_total, 3, "and the list of changes");
 }
