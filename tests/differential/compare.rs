@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use zk_proto::{
-    ConnectReply, ErrorCode, OpCode, ReadResult, MultiResult, Reader, Reply, ReplyHeader, SessionId,
+    ConnectReply, ErrorCode, MultiResult, OpCode, ReadResult, Reader, Reply, ReplyHeader, SessionId,
     Stat, WatcherEvent, Xid,
 };
 
@@ -77,11 +77,6 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Gives a session its number.
-    pub(super) fn number(&mut self, session: SessionId, number: usize) {
-        self.sessions.insert(session, number);
-    }
-
     /// Reads a greeting. The caller has yet to number the session, so it gets the number here.
     pub(super) fn greeting(&mut self, frame: &Bytes, number: usize) -> (Seen, Option<ConnectReply>) {
         let mut reader = Reader::new(frame);
