@@ -35,6 +35,14 @@ const SCENARIOS: [&str; 10] = [
     "pipelining",
 ];
 
+/// Requests before which a session that nobody used any more expired.
+const EXPIRED_BEFORE: [(&str, &str, &str); 4] = [
+    ("3.8.0", "multi", "ping.after_multi.request"),
+    ("3.8.0", "watches-standard", "exists.watch_present.request"),
+    ("3.9.5", "multi", "ping.after_multi.request"),
+    ("3.9.5", "watches-persistent", "create.request"),
+];
+
 struct Entry {
     name: String,
     conn: String,
@@ -132,6 +140,15 @@ impl Replay {
         }
     }
 
+    /// Ends the session with the shortest timeout, which is the first to expire.
+    fn expire_one(&mut self) {
+        let sessions = self.rig.server.member().sessions().iter();
+        let (session, _) = sessions.min_by_key(|(_, timeout)| **timeout).unwrap();
+        let session = *session;
+        self.rig.server.expire(self.rig.now, session);
+        self.rig.drain();
+    }
+
     fn connect_request(&self, entry: &Entry) -> Vec<u8> {
         let body = Bytes::copy_from_slice(&entry.bytes[4..]);
         let mut request = ConnectRequest::decode(&mut Reader::new(&body)).unwrap();
@@ -192,6 +209,21 @@ impl Replay {
         value
     }
 
+    /// Frames that the real server did not send.
+    fn nothing_left(&mut self) {
+        for (name, conn) in &self.conns {
+            if let Some(frame) = self.rig.frame(*conn) {
+                let line = format!("more on {name}: {} bytes", frame.len());
+                self.deviations.push(line);
+            }
+        }
+    }
+
+    fn check(&self, compared: usize) {
+        assert_eq!(self.deviations, Vec::<String>::new());
+        assert_eq!(self.compared, compared);
+    }
+
     fn compare(&mut self, entry: &Entry, theirs: &Value, ours: &Value) {
         self.compared += 1;
         if theirs != ours {
@@ -227,21 +259,31 @@ fn normal(mut value: Value) -> Value {
 fn replay(release: Release, version: &str) -> Replay {
     let mut replay = Replay::new(release);
     for scenario in SCENARIOS {
+        // One session was opened without being recorded.
+        if scenario == "crud" {
+            replay.rig.connect();
+        }
+        let mut expired = false;
         for entry in entries(version, scenario) {
+            if !expired && EXPIRED_BEFORE.contains(&(version, scenario, &entry.name)) {
+                expired = true;
+                replay.expire_one();
+            }
             replay.play(&entry);
         }
     }
+    replay.nothing_left();
     replay
 }
 
 #[test]
 fn scenarios_of_3_8_replay() {
     let replay = replay(Release::V3_8, "3.8.0");
-    assert_eq!(replay.deviations, Vec::<String>::new(), "of {}", replay.compared);
+    replay.check(359);
 }
 
 #[test]
 fn scenarios_of_3_9_replay() {
     let replay = replay(Release::V3_9, "3.9.5");
-    assert_eq!(replay.deviations, Vec::<String>::new(), "of {}", replay.compared);
+    replay.check(362);
 }

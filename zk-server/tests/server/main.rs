@@ -5,3 +5,5 @@
 mod rig;
 
 mod golden;
+#[cfg(feature = "tcp")]
+mod tcp;
