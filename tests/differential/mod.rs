@@ -1,6 +1,7 @@
 //! The server of this project and a real one, asked the same.
 
 mod compare;
+mod listed;
 mod lockstep;
 mod odd;
 mod requests;

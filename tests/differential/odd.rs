@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use zk_proto::{OpCode, put_boolean, put_buffer, put_int, put_long, put_text, put_text_or_null};
 
+use super::listed::NULL_IN_ACL;
 use super::requests::{Ask, multi_ops};
 use super::rng::Rng;
 use super::world::World;
@@ -18,7 +19,17 @@ pub(super) fn damaged(ask: Ask, rng: &mut Rng) -> Ask {
         0 if !body.is_empty() => body.truncate(rng.below(body.len())),
         1 if body.len() >= 4 => {
             // The length of the path.
-            let wrong = *rng.pick(&[-1, -2, i32::MIN, i32::MAX, 0x7f_ffff]);
+            let mut wrong = *rng.pick(&[-1, -2, i32::MIN, i32::MAX, 0x7f_ffff]);
+            // Null, too, is a path to servers, where they do not fail because of it.
+            let forgiving = [
+                OpCode::DELETE,
+                OpCode::CHECK,
+                OpCode::SYNC,
+                OpCode::GET_EPHEMERALS,
+            ];
+            if wrong == -1 && forgiving.contains(&ask.opcode) {
+                wrong = -3;
+            }
             body[..4].copy_from_slice(&i32::to_be_bytes(wrong));
         }
         _ => body.extend((0..1 + rng.below(20)).map(|at| at as u8)),
@@ -61,6 +72,7 @@ pub(super) fn multi(world: &World, rng: &mut Rng) -> Ask {
 pub(super) fn nulls(world: &World, rng: &mut Rng) -> Ask {
     let mut body = Vec::new();
     let path = world.path(rng);
+    let mut listed = None;
     let opcode = match rng.below(6) {
         0 => {
             put_text(&mut body, &path);
@@ -83,6 +95,7 @@ pub(super) fn nulls(world: &World, rng: &mut Rng) -> Ask {
             OpCode::SET_WATCHES
         }
         3 => {
+            listed = Some(&NULL_IN_ACL);
             put_text(&mut body, &path);
             put_buffer(&mut body, None);
             put_int(&mut body, 1);
@@ -93,6 +106,7 @@ pub(super) fn nulls(world: &World, rng: &mut Rng) -> Ask {
             OpCode::CREATE2
         }
         4 => {
+            listed = Some(&NULL_IN_ACL);
             put_text(&mut body, &path);
             put_buffer(&mut body, None);
             put_int(&mut body, 1);
@@ -108,7 +122,11 @@ pub(super) fn nulls(world: &World, rng: &mut Rng) -> Ask {
             OpCode::SASL
         }
     };
-    Ask::raw(opcode, body)
+    let ask = Ask::raw(opcode, body);
+    match listed {
+        Some(listed) => ask.listed(listed),
+        None => ask,
+    }
 }
 
 /// An operation that there is not.
@@ -131,10 +149,10 @@ pub(super) fn large(rng: &mut Rng) -> Ask {
 /// Bytes for the record.
 pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::new();
-    for byte in bytes.iter().take(300) {
+    for byte in bytes.iter().take(600) {
         let _ = write!(text, "{byte:02x}");
     }
-    if bytes.len() > 300 {
+    if bytes.len() > 600 {
         let _ = write!(text, ".. ({} bytes)", bytes.len());
     }
     text

@@ -7,6 +7,7 @@ use zk_proto::{
     SetWatches, Ttl, WatcherType, WireMode, Zxid, make_digest_acl_credential,
 };
 
+use super::listed::Listed;
 use super::odd;
 use super::rng::Rng;
 use super::world::World;
@@ -20,6 +21,8 @@ pub(super) struct Ask {
     pub(super) request: Option<Request<'static>>,
     /// For the record.
     pub(super) what: String,
+    /// How the answers may differ.
+    pub(super) listed: Option<&'static Listed>,
 }
 
 impl Ask {
@@ -32,6 +35,7 @@ impl Ask {
             body,
             request: Some(request),
             what,
+            listed: None,
         }
     }
 
@@ -42,7 +46,13 @@ impl Ask {
             body,
             request: None,
             what,
+            listed: None,
         }
+    }
+
+    pub(super) fn listed(mut self, listed: &'static Listed) -> Self {
+        self.listed = Some(listed);
+        self
     }
 }
 

@@ -24,12 +24,13 @@ pub(super) enum Got {
 }
 
 impl Wire {
-    pub(super) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+    /// `None` if nobody listens.
+    pub(super) fn open(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self(BufReader::with_capacity(1 << 16, stream))
+        Some(Self(BufReader::with_capacity(1 << 16, stream)))
     }
 
     /// Sends bytes. That the server has gone shows when it is read from.

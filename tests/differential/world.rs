@@ -103,7 +103,7 @@ impl World {
         };
         match (request, seen.body()) {
             (Request::Create { .. }, Some(Reply::Path(path) | Reply::Created { path, .. })) => {
-                self.nodes.insert(path.clone(), Known::default());
+                self.learn_node(path, Known::default());
             }
             (Request::Delete { .. }, Some(_)) => drop(self.nodes.remove(path)),
             (
@@ -125,11 +125,17 @@ impl World {
     }
 
     fn learn_stat(&mut self, path: &str, stat: &Stat) {
+        let known = Known {
+            version: stat.version,
+            aversion: stat.aversion,
+        };
+        self.learn_node(path, known);
+    }
+
+    /// Nodes of quotas are left to those who know what to write into them: a server that cannot
+    /// read one ends.
+    fn learn_node(&mut self, path: &str, known: Known) {
         if path.starts_with('/') && path != "/" && !path.starts_with("/zookeeper") {
-            let known = Known {
-                version: stat.version,
-                aversion: stat.aversion,
-            };
             self.nodes.insert(path.to_owned(), known);
         }
     }
@@ -137,9 +143,7 @@ impl World {
     fn learn_multi(&mut self, ops: &[MultiOp<'_>], results: &[MultiResult]) {
         for (op, result) in ops.iter().zip(results) {
             match result {
-                MultiResult::Created { path, .. } => {
-                    self.nodes.insert(path.clone(), Known::default());
-                }
+                MultiResult::Created { path, .. } => self.learn_node(path, Known::default()),
                 MultiResult::Deleted => drop(self.nodes.remove(op.path())),
                 MultiResult::Set(stat) => self.learn_stat(op.path(), stat),
                 MultiResult::Checked | MultiResult::Error(_) => {}
