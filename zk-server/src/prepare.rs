@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zk_proto::{ErrorCode, MultiOp, Request};
+use zk_proto::{ErrorCode, MultiOp, OpCode, Request};
 
 use self::{
     pending::Pending,
@@ -57,6 +57,10 @@ pub fn prepare(
         Request::SetAcl { path, acl, version } => write.set_acl(path, acl, *version),
         Request::Check { path, version } if settings.release < Release::V3_9 => {
             write.check(path, *version)
+        }
+        // Servers look at flags as they decode a multi.
+        Request::Multi(ops) if ops.iter().any(has_unknown_flags) => {
+            return Err(ErrorCode::MARSHALLING_ERROR);
         }
         Request::Multi(ops) => return Ok(write.multi(ops)),
         Request::Reconfig {
@@ -151,6 +155,13 @@ impl Write<'_> {
             MultiOp::Check { path, version } => self.check(path, *version),
         }
     }
+}
+
+/// Whether the flags are none that the operation may have. Those of a node with a time to live are
+/// looked at in its turn.
+fn has_unknown_flags(op: &MultiOp<'_>) -> bool {
+    matches!(op, MultiOp::Create { mode, with_stat, .. }
+        if mode.opcode(*with_stat) != OpCode::CREATE_TTL && !(0..=4).contains(&mode.flags()))
 }
 
 #[cfg(test)]

@@ -21,14 +21,10 @@ impl Shared {
         reader: &mut Reader<'_>,
     ) {
         self.sent += 1;
-        let request = Request::decode(header.opcode, reader);
-        let accepted = match &request {
-            Ok(Request::Auth { scheme, data }) => {
-                self.accept(client, scheme, data.as_deref().unwrap_or_default())
-            }
-            Ok(_) | Err(_) => false,
+        let Ok(Request::Auth { scheme, data }) = Request::decode(header.opcode, reader) else {
+            return client.end(Ending::Flush);
         };
-        if accepted {
+        if self.accept(client, &scheme, data.as_deref().unwrap_or_default()) {
             client.reply_code(header.xid, Zxid::ZERO, ErrorCode::OK);
         } else {
             client.reply_code(header.xid, Zxid::ZERO, ErrorCode::AUTH_FAILED);
@@ -62,8 +58,9 @@ impl Shared {
         reader: &mut Reader<'_>,
     ) {
         self.sent += 1;
-        let Ok(Request::Sasl { token }) = Request::decode(header.opcode, reader) else {
-            return client.reply_code(header.xid, Zxid::ZERO, ErrorCode::MARSHALLING_ERROR);
+        let request = Request::decode(header.opcode, reader);
+        let Ok(Request::Sasl { token: Some(token) }) = request else {
+            return client.end(Ending::Flush);
         };
         let Some(factory) = self.options.sasl.clone() else {
             return put_token(client, header, ErrorCode::OK, None);
@@ -72,7 +69,7 @@ impl Shared {
             Some(exchange) => exchange,
             None => factory.start(self.exchange_seed()),
         };
-        match exchange.step(token.as_deref().unwrap_or_default()) {
+        match exchange.step(&token) {
             SaslStep::Continue(token) => {
                 client.sasl = Some(exchange);
                 put_token(client, header, ErrorCode::OK, Some(&token));

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 
-use zk_proto::{ANY_VERSION, Acl, CreateMode, ErrorCode, OpCode, Perms, Sequence, WireMode};
+use zk_proto::{ANY_VERSION, Acl, CreateMode, ErrorCode, OpCode, Perms, RawMode, Sequence, WireMode};
 
 use super::pending::{Pending, Record};
 use crate::{
@@ -34,7 +34,8 @@ impl Write<'_> {
         let acl = fix_acl(create.acl, self.caller, self.settings)?;
         let parent = self.node(parent_path)?;
         self.caller.check(&parent.acl, Perms::CREATE)?;
-        let path = if mode.is_sequential() {
+        // The flags of a container count for its name, though not for what it is.
+        let path = if matches!(create.mode.flags(), 2 | 3 | 6) {
             Cow::Owned(with_counter(create.path, parent.creates))
         } else {
             Cow::Borrowed(create.path)
@@ -153,7 +154,11 @@ impl Write<'_> {
     fn mode(&self, mode: WireMode) -> Result<CreateMode, ErrorCode> {
         match mode.flags() {
             0..=4 => {}
-            5 | 6 if self.settings.extended_types => {}
+            // Only one operation has the time that they need.
+            5 | 6 if self.settings.extended_types => match mode {
+                WireMode::Raw(RawMode { ttl: None, .. }) => return Err(ErrorCode::BAD_ARGUMENTS),
+                WireMode::Raw(_) | WireMode::Known(_) => {}
+            },
             5 | 6 => return Err(ErrorCode::UNIMPLEMENTED),
             _ => return Err(ErrorCode::BAD_ARGUMENTS),
         }
