@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use zk_proto::{
-    ConnectReply, ErrorCode, MultiResult, OpCode, ReadResult, Reader, Reply, ReplyHeader, SessionId,
+    Acl, ConnectReply, ErrorCode, MultiResult, OpCode, ReadResult, Reader, Reply, ReplyHeader, SessionId,
     Stat, WatcherEvent, Xid,
 };
 
@@ -137,7 +137,10 @@ impl Side {
             Reply::Created { stat, .. } | Reply::Stat(stat) | Reply::Data { stat, .. } => {
                 self.stat(stat);
             }
-            Reply::Acl { stat, .. } => self.stat(stat),
+            Reply::Acl { acl, stat } => {
+                sort_identities(acl);
+                self.stat(stat);
+            }
             Reply::Children(children) => *children = children.sorted().into_iter().collect(),
             Reply::ChildrenStat { children, stat } => {
                 *children = children.sorted().into_iter().collect();
@@ -205,6 +208,14 @@ pub(super) fn compare_times(one: &Side, other: &Side) -> Option<String> {
         .filter_map(|(zxid, time)| Some((zxid, time, other.times.get(zxid)?)));
     both.find(|(_, a, b)| (*a - *b).abs() > APART)
         .map(|(zxid, a, b)| format!("transaction {zxid} was at {a} and at {b}"))
+}
+
+/// What stands for `auth` in a list are all identities of a connection, in no particular order.
+fn sort_identities(list: &mut [Acl]) {
+    let is_digest = |acl: &Acl| acl.id.scheme == "digest";
+    for run in list.chunk_by_mut(|a, b| a.perms == b.perms && is_digest(a) && is_digest(b)) {
+        run.sort_by(|a, b| a.id.id.cmp(&b.id.id));
+    }
 }
 
 /// Sorts each run of events, as the order within one is not promised.

@@ -55,7 +55,7 @@ fn real_against_real(version: Version) {
     let pair = Pair {
         title: format!("real {version} and its like"),
         addresses: [one.address(0), two.address(0)],
-        silent_check: version == Version::V3_8,
+        is_3_8: version == Version::V3_8,
     };
     run::run(&pair, fresh_seed(), operations());
 }
@@ -78,7 +78,7 @@ fn ours_against_real(version: Version, release: Release, seed: u64) {
     let pair = Pair {
         title: format!("real {version} and ours"),
         addresses: [real.address(0), ours.local_addr()],
-        silent_check: version == Version::V3_8,
+        is_3_8: version == Version::V3_8,
     };
     run::run(&pair, seed, operations());
 }

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use zk_proto::{ErrorCode, OpCode, Password, Reply, Request};
+use zk_proto::{ErrorCode, MultiOp, OpCode, Password, Reply, Request, WireMode};
 
 use super::compare::Seen;
+use super::listed::FOREIGN_WATCH;
 use super::lockstep::{Claim, Greet, Lockstep};
 use super::odd::MAX_FRAME;
 use super::requests::{self, Ask};
@@ -25,12 +26,12 @@ pub(super) const SESSION_TIMEOUT: (i32, i32) = (600_000, 900_000);
 pub(super) struct Pair {
     pub(super) title: String,
     pub(super) addresses: [SocketAddr; 2],
-    /// Whether a check outside of a multi is not answered when it succeeds.
-    pub(super) silent_check: bool,
+    /// Whether they are of 3.8: there, a check outside of a multi is not answered when it succeeds.
+    pub(super) is_3_8: bool,
 }
 
 struct Run {
-    silent_check: bool,
+    is_3_8: bool,
     rng: Rng,
     world: World,
     both: Lockstep,
@@ -42,7 +43,7 @@ pub(super) fn run(pair: &Pair, seed: u64, operations: usize) {
     println!("differential: {title}, {operations} operations");
     let begin = Instant::now();
     let mut run = Run {
-        silent_check: pair.silent_check,
+        is_3_8: pair.is_3_8,
         rng: Rng::new(seed),
         world: World::default(),
         both: Lockstep::new(pair.addresses, SLOTS, title.clone()),
@@ -81,7 +82,10 @@ impl Run {
     }
 
     fn ask(&mut self, at: usize) {
-        let ask = requests::any(&self.world, &mut self.rng);
+        let mut ask = requests::any(&self.world, &mut self.rng);
+        if self.is_3_8 && ask.opcode == OpCode::CHECK_WATCHES {
+            ask = ask.listed(&FOREIGN_WATCH);
+        }
         let special = [0, -8, -2, -4, i32::MIN, i32::MAX];
         let xid = self.rng.one_in(200).then(|| *self.rng.pick(&special));
         let large = ask.body.len() > MAX_FRAME / 2;
@@ -89,7 +93,7 @@ impl Run {
             // A connection that is closed while it is sent to may lose what was on its way back.
             self.both.drain(at, false);
         }
-        let seen = if self.silent_check && ask.opcode == OpCode::CHECK {
+        let seen = if self.is_3_8 && ask.opcode == OpCode::CHECK {
             let ping = Ask::of(Request::Ping);
             self.both.ask(at, &[&ask, &ping], None)
         } else {
@@ -118,9 +122,20 @@ impl Run {
         let mut asks = Vec::new();
         for _ in 0..2 + self.rng.below(6) {
             let request = requests::good(&self.world, &mut self.rng);
-            // Neither is answered in its turn.
-            if !matches!(request, Request::Auth { .. } | Request::Check { .. }) {
-                asks.push(Ask::of(request));
+            let excluded = match &request {
+                // Neither is answered in its turn.
+                Request::Auth { .. } | Request::Check { .. } => true,
+                // When 3.8 gives up on one, what it has done so far may be seen by what follows.
+                Request::Multi(ops) => ops.iter().any(has_odd_mode),
+                _ => false,
+            };
+            if !excluded {
+                let ask = Ask::of(request);
+                asks.push(if self.is_3_8 && ask.opcode == OpCode::CHECK_WATCHES {
+                    ask.listed(&FOREIGN_WATCH)
+                } else {
+                    ask
+                });
             }
         }
         let all: Vec<_> = asks.iter().collect();
@@ -293,4 +308,14 @@ impl Run {
             self.both.ask(0, &[&delete], None);
         }
     }
+}
+
+fn has_odd_mode(op: &MultiOp<'_>) -> bool {
+    matches!(
+        op,
+        MultiOp::Create {
+            mode: WireMode::Raw(_),
+            ..
+        }
+    )
 }

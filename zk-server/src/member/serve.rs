@@ -123,6 +123,10 @@ impl Shared {
         if let Some(Fault::Answer(code)) = fault {
             return client.reply_code(header.xid, zxid, code);
         }
+        if self.is_unknown(header.opcode) {
+            refuse(client, header);
+            return self.after_reply(client, start, fault);
+        }
         let mut reader = Reader::within(chunk, body.clone());
         let request = Request::decode(header.opcode, &mut reader);
         if self.is_for_leader(header.opcode, &request) {
@@ -136,7 +140,6 @@ impl Shared {
             });
         }
         match request {
-            Ok(request) if self.is_unknown(&request) => refuse(client, header),
             Ok(request) => self.answer(client, header, &request),
             Err(DecodeError::UnknownOpcode(_)) => refuse(client, header),
             Err(_) => client.reply_code(header.xid, zxid, ErrorCode::MARSHALLING_ERROR),
