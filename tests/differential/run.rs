@@ -82,10 +82,8 @@ impl Run {
     }
 
     fn ask(&mut self, at: usize) {
-        let mut ask = requests::any(&self.world, &mut self.rng);
-        if self.is_3_8 && ask.opcode == OpCode::CHECK_WATCHES {
-            ask = ask.listed(&FOREIGN_WATCH);
-        }
+        let ask = requests::any(&self.world, &mut self.rng);
+        let ask = self.listed(ask);
         let special = [0, -8, -2, -4, i32::MIN, i32::MAX];
         let xid = self.rng.one_in(200).then(|| *self.rng.pick(&special));
         let large = ask.body.len() > MAX_FRAME / 2;
@@ -119,28 +117,40 @@ impl Run {
 
     /// Several requests, one behind the other.
     fn burst(&mut self, at: usize) {
-        let mut asks = Vec::new();
+        let mut asks: Vec<Ask> = Vec::new();
+        let mut writes = 0;
         for _ in 0..2 + self.rng.below(6) {
             let request = requests::good(&self.world, &mut self.rng);
-            let excluded = match &request {
+            match &request {
                 // Neither is answered in its turn.
-                Request::Auth { .. } | Request::Check { .. } => true,
+                Request::Auth { .. } | Request::Check { .. } => continue,
                 // When 3.8 gives up on one, what it has done so far may be seen by what follows.
-                Request::Multi(ops) => ops.iter().any(has_odd_mode),
-                _ => false,
-            };
-            if !excluded {
-                let ask = Ask::of(request);
-                asks.push(if self.is_3_8 && ask.opcode == OpCode::CHECK_WATCHES {
-                    ask.listed(&FOREIGN_WATCH)
-                } else {
-                    ask
-                });
+                Request::Multi(ops) if ops.iter().any(has_odd_mode) => continue,
+                // Quotas are checked against what is used before the writes that are under way.
+                request if self.world.hard_quota && request.is_write() && writes > 0 => continue,
+                _ => {}
+            }
+            writes += usize::from(request.is_write());
+            // The new list does not hold for the writes behind it until it is in the tree.
+            let is_last = matches!(request, Request::SetAcl { .. });
+            asks.push(self.listed(Ask::of(request)));
+            if is_last {
+                break;
             }
         }
         let all: Vec<_> = asks.iter().collect();
-        let seen = self.both.ask(at, &all, None);
-        self.learn(&asks, &seen);
+        if !all.is_empty() {
+            let seen = self.both.ask(at, &all, None);
+            self.learn(&asks, &seen);
+        }
+    }
+
+    /// The request with what is known of its answers.
+    fn listed(&self, ask: Ask) -> Ask {
+        if self.is_3_8 && ask.opcode == OpCode::CHECK_WATCHES {
+            return ask.listed(&FOREIGN_WATCH);
+        }
+        ask
     }
 
     fn learn(&mut self, asks: &[Ask], seen: &[Seen]) {
@@ -267,6 +277,7 @@ impl Run {
         self.both.check_times();
         if clear {
             self.world.nodes.clear();
+            self.world.hard_quota = false;
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Known {
 #[derive(Default)]
 pub(super) struct World {
     pub(super) nodes: BTreeMap<String, Known>,
+    /// Whether there may be quotas that count.
+    pub(super) hard_quota: bool,
     /// The last transaction seen.
     pub(super) zxid: i64,
 }
@@ -101,6 +103,7 @@ impl World {
             }
             return;
         };
+        self.hard_quota |= path.ends_with("/zookeeper_limits") && seen.err() == Some(ErrorCode::OK);
         match (request, seen.body()) {
             (Request::Create { .. }, Some(Reply::Path(path) | Reply::Created { path, .. })) => {
                 self.learn_node(path, Known::default());
