@@ -4,23 +4,31 @@ use zk_proto::ErrorCode;
 
 use super::compare::Seen;
 
-/// A difference in the error code of a reply, and in nothing else.
+/// A difference in what a reply says of success, and in nothing else.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Listed {
-    real: ErrorCode,
-    ours: ErrorCode,
+    /// What a real server says, and ours.
+    pairs: &'static [(ErrorCode, ErrorCode)],
 }
 
 /// Null in an access control list.
 pub(super) const NULL_IN_ACL: Listed = Listed {
-    real: ErrorCode::MARSHALLING_ERROR,
-    ours: ErrorCode::INVALID_ACL,
+    pairs: &[(ErrorCode::MARSHALLING_ERROR, ErrorCode::INVALID_ACL)],
 };
 
-/// In 3.8 a check finds the watches of other connections, too (`WatchManager.containsWatcher`).
+/// In 3.8 checkWatches finds the watches of other connections, too.
 pub(super) const FOREIGN_WATCH: Listed = Listed {
-    real: ErrorCode::OK,
-    ours: ErrorCode::NO_WATCHER,
+    pairs: &[(ErrorCode::OK, ErrorCode::NO_WATCHER)],
+};
+
+/// In 3.8 checkWatches cannot look up what does not begin with a slash.
+pub(super) const WATCH_WITHOUT_SLASH: Listed = Listed {
+    pairs: &[
+        (ErrorCode::OK, ErrorCode::NO_WATCHER),
+        (ErrorCode::NO_WATCHER, ErrorCode::OK),
+        (ErrorCode::MARSHALLING_ERROR, ErrorCode::NO_WATCHER),
+        (ErrorCode::MARSHALLING_ERROR, ErrorCode::OK),
+    ],
 };
 
 impl Listed {
@@ -40,7 +48,7 @@ impl Listed {
         else {
             return false;
         };
-        let differs = *err == self.real && *our_err == self.ours;
+        let differs = self.pairs.contains(&(*err, *our_err));
         if differs && (xid, zxid) == (our_xid, our_zxid) {
             *our_err = *err;
             our_body.clone_from(body);

@@ -1,6 +1,6 @@
 //! Two servers, asked the same things at the same time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
@@ -64,6 +64,10 @@ pub(super) struct Lockstep {
     pub(super) count: usize,
     /// How many known differences there were.
     pub(super) forgiven: usize,
+    /// How often each operation was answered with each code.
+    pub(super) answers: BTreeMap<(OpCode, i32), usize>,
+    /// How often each event was seen.
+    pub(super) events: BTreeMap<i32, usize>,
     log: VecDeque<String>,
     frames: [Vec<Bytes>; 2],
     title: String,
@@ -78,6 +82,8 @@ impl Lockstep {
             sessions: Vec::new(),
             count: 0,
             forgiven: 0,
+            answers: BTreeMap::new(),
+            events: BTreeMap::new(),
             log: VecDeque::new(),
             frames: Default::default(),
             title,
@@ -190,6 +196,7 @@ impl Lockstep {
         if real != ours || real.contains(&Seen::Silence) {
             self.differ(&real, &ours);
         }
+        self.take_count(expected, &real);
         if let Some(last) = self.log.back_mut() {
             if real.len() > 1 || expected != [(OpCode::PING, None)] {
                 let _ = write!(last, "\n      {real:?}");
@@ -199,6 +206,21 @@ impl Lockstep {
             self.abandon(at);
         }
         real
+    }
+
+    fn take_count(&mut self, expected: &[Expected], seen: &[Seen]) {
+        let mut expected = expected.iter();
+        for seen in seen {
+            match seen {
+                Seen::Event { event, .. } => *self.events.entry(event.kind.0).or_default() += 1,
+                Seen::Reply { err, .. } => {
+                    if let Some((opcode, _)) = expected.next() {
+                        *self.answers.entry((*opcode, err.0)).or_default() += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Takes the known differences out of what ours has said.

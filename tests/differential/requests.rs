@@ -299,12 +299,13 @@ fn odd_mode(rng: &mut Rng) -> WireMode {
         OpCode::CREATE_CONTAINER,
         OpCode::CREATE_TTL,
     ]);
-    let flags = if opcode == OpCode::CREATE_TTL {
-        *rng.pick(&[5, 6, 7, -1])
+    let flags = *rng.pick(&[0, 1, 2, 3, 4, 5, 6, 7, -1]);
+    let ttl = if (0..=4).contains(&flags) {
+        // Anything less would end a real server.
+        *rng.pick(&[0, 3_600_000, 1 << 40])
     } else {
-        *rng.pick(&[0, 1, 2, 3, 4, 5, 6, 7, -1])
+        *rng.pick(&[0, -1, 1 << 40, i64::MAX, i64::MIN])
     };
-    let ttl = *rng.pick(&[0, -1, 1 << 40, i64::MAX, i64::MIN]);
     WireMode::Raw(RawMode {
         opcode,
         flags,
@@ -404,7 +405,7 @@ fn auth(rng: &mut Rng) -> Request<'static> {
     };
     Request::Auth {
         scheme: scheme.into(),
-        data: Some(data.into()),
+        data: (!rng.one_in(20)).then(|| data.into()),
     }
 }
 

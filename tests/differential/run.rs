@@ -1,12 +1,14 @@
 //! One run: operations from a seed, on two servers.
 
+use std::collections::BTreeSet;
+use std::env;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use zk_proto::{ErrorCode, MultiOp, OpCode, Password, Reply, Request, WireMode};
 
 use super::compare::Seen;
-use super::listed::FOREIGN_WATCH;
+use super::listed::{FOREIGN_WATCH, WATCH_WITHOUT_SLASH};
 use super::lockstep::{Claim, Greet, Lockstep};
 use super::odd::MAX_FRAME;
 use super::requests::{self, Ask};
@@ -18,6 +20,42 @@ const SLOTS: usize = 6;
 
 /// How many operations there are between two looks at the whole tree.
 const WALK: usize = 3_000;
+
+/// When set, the numbers of answers are shown.
+const COUNTS: &str = "ZK_DIFF_COUNTS";
+
+/// From how many operations on each kind must have been there.
+const ENOUGH: usize = 10_000;
+
+/// The operations that succeed now and then.
+const SUCCEED: [OpCode; 26] = [
+    OpCode::CREATE,
+    OpCode::CREATE2,
+    OpCode::CREATE_CONTAINER,
+    OpCode::CREATE_TTL,
+    OpCode::DELETE,
+    OpCode::EXISTS,
+    OpCode::GET_DATA,
+    OpCode::SET_DATA,
+    OpCode::GET_ACL,
+    OpCode::SET_ACL,
+    OpCode::GET_CHILDREN,
+    OpCode::GET_CHILDREN2,
+    OpCode::SYNC,
+    OpCode::PING,
+    OpCode::MULTI,
+    OpCode::MULTI_READ,
+    OpCode::ADD_WATCH,
+    OpCode::CHECK_WATCHES,
+    OpCode::REMOVE_WATCHES,
+    OpCode::SET_WATCHES,
+    OpCode::SET_WATCHES2,
+    OpCode::AUTH,
+    OpCode::WHO_AM_I,
+    OpCode::GET_EPHEMERALS,
+    OpCode::GET_ALL_CHILDREN_NUMBER,
+    OpCode::CLOSE_SESSION,
+];
 
 /// No session ends by itself during a run.
 pub(super) const SESSION_TIMEOUT: (i32, i32) = (600_000, 900_000);
@@ -63,9 +101,33 @@ pub(super) fn run(pair: &Pair, seed: u64, operations: usize) {
         "differential: {title}: {} operations in {taken:.1} s, {} listed differences",
         run.both.count, run.both.forgiven
     );
+    if env::var_os(COUNTS).is_some() {
+        println!("events: {:?}", run.both.events);
+        for ((opcode, err), count) in &run.both.answers {
+            println!("{opcode}: {}: {count}", ErrorCode(*err));
+        }
+    }
+    if operations >= ENOUGH {
+        run.assert_covered();
+    }
 }
 
 impl Run {
+    /// A generator that asks for nothing would find no difference.
+    fn assert_covered(&self) {
+        for opcode in SUCCEED {
+            let count = self.both.answers.get(&(opcode, 0)).copied();
+            let count = count.unwrap_or_default();
+            assert!(count > 10, "{opcode} has succeeded {count} times");
+        }
+        for kind in 1..=4 {
+            let count = self.both.events.get(&kind).copied().unwrap_or_default();
+            assert!(count > 100, "event {kind} was seen {count} times");
+        }
+        let codes: BTreeSet<_> = self.both.answers.keys().map(|(_, err)| *err).collect();
+        assert!(codes.len() >= 14, "only these were seen: {codes:?}");
+    }
+
     fn step(&mut self) {
         let at = self.rng.below(SLOTS);
         if self.both.slots[at].is_none() {
@@ -147,10 +209,15 @@ impl Run {
 
     /// The request with what is known of its answers.
     fn listed(&self, ask: Ask) -> Ask {
-        if self.is_3_8 && ask.opcode == OpCode::CHECK_WATCHES {
-            return ask.listed(&FOREIGN_WATCH);
+        if !self.is_3_8 || ask.opcode != OpCode::CHECK_WATCHES {
+            return ask;
         }
-        ask
+        // The length of the path is in front of it.
+        if ask.body.get(4) == Some(&b'/') {
+            ask.listed(&FOREIGN_WATCH)
+        } else {
+            ask.listed(&WATCH_WITHOUT_SLASH)
+        }
     }
 
     fn learn(&mut self, asks: &[Ask], seen: &[Seen]) {

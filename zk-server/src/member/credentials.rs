@@ -24,7 +24,7 @@ impl Shared {
         let Ok(Request::Auth { scheme, data }) = Request::decode(header.opcode, reader) else {
             return client.end(Ending::Flush);
         };
-        if self.accept(client, &scheme, data.as_deref().unwrap_or_default()) {
+        if self.accept(client, &scheme, data.as_deref()) {
             client.reply_code(header.xid, Zxid::ZERO, ErrorCode::OK);
         } else {
             client.reply_code(header.xid, Zxid::ZERO, ErrorCode::AUTH_FAILED);
@@ -34,9 +34,9 @@ impl Shared {
 
     /// `DigestAuthenticationProvider` and `IPAuthenticationProvider` of the Java server; the other
     /// schemes are off there, too.
-    fn accept(&self, client: &mut Client, scheme: &str, data: &[u8]) -> bool {
-        match scheme {
-            "digest" => {
+    fn accept(&self, client: &mut Client, scheme: &str, data: Option<&[u8]>) -> bool {
+        match (scheme, data) {
+            ("digest", Some(data)) => {
                 let text = String::from_utf8_lossy(data);
                 let id = digest_id(&text);
                 if self.options.super_digest.as_ref() == Some(&id) {
@@ -45,7 +45,7 @@ impl Shared {
                 client.add_id(Id::new("digest", id));
                 true
             }
-            "ip" => true,
+            ("ip", _) => true,
             _ => false,
         }
     }
