@@ -20,8 +20,9 @@ use std::{
 use zk_proto::{ErrorCode, Reader, Request, SessionId, Zxid};
 
 use crate::{
-    Alive, Caller, FromLeader, Options, Standing, Ticket, ToLeader, Tree, Txn, TxnKind,
-    Write, clock::Clock, prepare, prepare_reap,
+    Alive, Caller, FromLeader, Options, Standing, Ticket, ToLeader, Tree, Txn, TxnKind, Write,
+    clock::{Clock, millis},
+    prepare, prepare_reap,
     sessions::{Ownership, Sessions},
 };
 
@@ -78,13 +79,12 @@ impl Leader {
     /// The next message of a member.
     pub fn handle(&mut self, now: Instant, message: ToLeader) {
         self.clock.advance(now);
-        match message {
-            ToLeader::Touch { sessions, .. } => {
-                for session in sessions {
-                    self.sessions.touch(self.clock.elapsed(), session);
-                }
+        if let ToLeader::Touch { sessions, .. } = message {
+            for session in sessions {
+                self.sessions.touch(self.clock.elapsed(), session);
             }
-            message => self.inbox.push_back(Work::Message(message)),
+        } else {
+            self.inbox.push_back(Work::Message(message));
         }
     }
 
@@ -135,7 +135,8 @@ impl Leader {
                 }
                 Work::Look => {
                     let now = self.clock.wall_millis();
-                    let found = tree.reapable(now, None, MAX_REAPED);
+                    let unused = self.options.max_unused_container.map(millis);
+                    let found = tree.reapable(now, unused, MAX_REAPED);
                     self.inbox.extend(found.into_iter().map(Work::Reap));
                 }
                 Work::Reap(path) => {
@@ -248,4 +249,3 @@ impl std::fmt::Debug for Leader {
 fn duration(millis: i32) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
-

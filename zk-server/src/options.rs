@@ -34,6 +34,7 @@ pub struct Options {
     pub(crate) watch_bytes_cap: usize,
     pub(crate) greeting_timeout: Duration,
     pub(crate) reap_interval: Duration,
+    pub(crate) max_unused_container: Option<Duration>,
     pub(crate) settings: Settings,
     pub(crate) super_digest: Option<String>,
     pub(crate) enforced_schemes: Vec<String>,
@@ -81,6 +82,7 @@ impl Options {
             watch_bytes_cap: 256 << 20,
             greeting_timeout: Duration::from_secs(10),
             reap_interval: Duration::from_secs(60),
+            max_unused_container: None,
             settings: Settings::default(),
             super_digest: None,
             enforced_schemes: Vec::new(),
@@ -131,7 +133,10 @@ impl Options {
     /// The shortest and the longest session timeout given out: at least 1 ms, in this order, and
     /// what fits into the 31 bits of the protocol.
     pub fn session_timeouts(&self) -> (Duration, Duration) {
-        let (least, most) = (Duration::from_millis(1), Duration::from_millis(i32::MAX as u64));
+        let (least, most) = (
+            Duration::from_millis(1),
+            Duration::from_millis(i32::MAX as u64),
+        );
         let min = self.min_session_timeout.unwrap_or(self.tick * 2);
         let max = self.max_session_timeout.unwrap_or(self.tick * 20);
         let min = min.clamp(least, most);
@@ -207,6 +212,14 @@ impl Options {
         self
     }
 
+    /// Containers that never had a child are reaped after this time, too
+    /// (`znode.container.maxNeverUsedIntervalMs`). Default: they are not.
+    #[must_use]
+    pub fn max_unused_container(mut self, time: Duration) -> Self {
+        self.max_unused_container = Some(time);
+        self
+    }
+
     /// What writes may do: quotas, nodes with a time to live, reconfiguration. The release in it is
     /// replaced by that of [`release`](Self::release).
     #[must_use]
@@ -215,6 +228,13 @@ impl Options {
             release: self.release,
             ..settings
         };
+        self
+    }
+
+    /// Refuse what exceeds a hard quota (`enforceQuota`). One of the [`settings`](Self::settings).
+    #[must_use]
+    pub fn enforce_quota(mut self) -> Self {
+        self.settings.enforce_quota = true;
         self
     }
 
@@ -243,6 +263,7 @@ impl Options {
     #[must_use]
     pub fn sasl(mut self, factory: Arc<dyn SaslFactory>) -> Self {
         self.sasl = Some(factory);
+        self.settings.sasl = true;
         self
     }
 
@@ -265,7 +286,10 @@ impl Options {
     /// default, is all. `isro` is always among them in read-only mode.
     #[must_use]
     pub fn whitelist(mut self, words: &str) -> Self {
-        let words: BTreeSet<_> = words.split(',').map(|word| word.trim().to_owned()).collect();
+        let words: BTreeSet<_> = words
+            .split(',')
+            .map(|word| word.trim().to_owned())
+            .collect();
         self.whitelist = if words.contains("*") {
             Whitelist::All
         } else {

@@ -19,16 +19,18 @@ impl Member {
         self.shared.clock.advance(now);
         match message {
             FromLeader::Commit { txn, ticket } => self.commit(&txn, ticket),
-            FromLeader::Synced { ticket } => self.answer_waiting(ticket, |client, waiting, zxid| {
-                let request = Request::decode(OpCode::SYNC, &mut Reader::new(&waiting.body));
-                client.reply(waiting.header.xid, zxid, |_, out| match request {
-                    Ok(Request::Sync { path }) => {
-                        put_text(out, &path);
-                        Ok(())
-                    }
-                    Ok(_) | Err(_) => Err(ErrorCode::MARSHALLING_ERROR),
-                });
-            }),
+            FromLeader::Synced { ticket } => {
+                self.answer_waiting(ticket, |client, waiting, zxid| {
+                    let request = Request::decode(OpCode::SYNC, &mut Reader::new(&waiting.body));
+                    client.reply(waiting.header.xid, zxid, |_, out| match request {
+                        Ok(Request::Sync { path }) => {
+                            put_text(out, &path);
+                            Ok(())
+                        }
+                        Ok(_) | Err(_) => Err(ErrorCode::MARSHALLING_ERROR),
+                    });
+                })
+            }
             FromLeader::Revalidated { ticket, alive } => self.opened(ticket, alive),
             FromLeader::Moved { ticket } => {
                 if self.is_ours(&ticket) {
@@ -41,11 +43,18 @@ impl Member {
 
     /// Applies a transaction: first the events, then what it means for a session, then the reply.
     fn commit(&mut self, txn: &Arc<Txn>, ticket: Option<Ticket>) {
+        let ticket = ticket.filter(|ticket| self.is_ours(ticket));
+        // Reads that were sent before this write do not see it, whether there is room or not.
+        if let Some(ticket) = ticket
+            && let Some(Connection { client, .. }) = self.conns.get_mut(&ticket.conn)
+        {
+            let cap = self.shared.options.output_cap;
+            self.shared.serve_waiting(client, cap);
+        }
         let mut changes = std::mem::take(&mut self.changes);
         let applied = self.shared.tree.apply(txn, &mut changes);
         self.fire(txn.zxid, &mut changes);
         self.changes = changes;
-        let ticket = ticket.filter(|ticket| self.is_ours(ticket));
         match &txn.kind {
             TxnKind::CreateSession { timeout } => {
                 self.shared.sessions.insert(txn.session, *timeout);
@@ -90,7 +99,9 @@ impl Member {
         };
         for change in changes.drain(..) {
             self.heard.clear();
-            shared.watches.trigger(change.event, &change.path, &mut self.heard);
+            shared
+                .watches
+                .trigger(change.event, &change.path, &mut self.heard);
             if self.heard.is_empty() {
                 continue;
             }
@@ -121,11 +132,7 @@ impl Member {
     }
 
     /// Answers the request that a connection has waited for longest, and those behind it.
-    fn answer_waiting(
-        &mut self,
-        ticket: Ticket,
-        answer: impl FnOnce(&mut Client, &Waiting, Zxid),
-    ) {
+    fn answer_waiting(&mut self, ticket: Ticket, answer: impl FnOnce(&mut Client, &Waiting, Zxid)) {
         if !self.is_ours(&ticket) {
             return;
         }
@@ -135,7 +142,13 @@ impl Member {
         let place = Place::Leader {
             serial: ticket.serial,
         };
-        if client.waiting.front().is_none_or(|first| first.place != place) {
+        self.shared
+            .serve_waiting(client, self.shared.options.output_cap);
+        if client
+            .waiting
+            .front()
+            .is_none_or(|first| first.place != place)
+        {
             return;
         }
         let Some(waiting) = client.waiting.pop_front() else {

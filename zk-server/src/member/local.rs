@@ -50,7 +50,11 @@ impl Shared {
                 let known = self.watches.add_lasting(*mode, path, client.id);
                 client.reply(xid, zxid, |_, out| {
                     put_int(out, 0);
-                    if known { Ok(()) } else { Err(ErrorCode::MARSHALLING_ERROR) }
+                    if known {
+                        Ok(())
+                    } else {
+                        Err(ErrorCode::MARSHALLING_ERROR)
+                    }
                 });
                 self.bound_watches(client);
             }
@@ -77,10 +81,24 @@ impl Shared {
                 client.reply_code(xid, zxid, ErrorCode::OK);
                 client.end(Ending::Flush);
             }
-            request if request.is_quorum() => {
+            Request::Create { .. }
+            | Request::Delete { .. }
+            | Request::SetData { .. }
+            | Request::SetAcl { .. }
+            | Request::Sync { .. }
+            | Request::Check { .. }
+            | Request::Multi(_)
+            | Request::Reconfig { .. } => {
                 client.reply_code(xid, zxid, ErrorCode::NOT_READ_ONLY);
             }
-            request => {
+            // Whatever else there is, `read` refuses.
+            Request::GetAcl { .. }
+            | Request::MultiRead(_)
+            | Request::GetEphemerals { .. }
+            | Request::GetAllChildrenNumber { .. }
+            | Request::Auth { .. }
+            | Request::Sasl { .. }
+            | _ => {
                 self.read(client, xid, request);
             }
         }
@@ -89,7 +107,11 @@ impl Shared {
 
     fn read(&self, client: &mut Client, xid: Xid, request: &Request<'_>) -> ErrorCode {
         let session = client.session().unwrap_or_default();
-        let standing = if client.is_local() { Standing::Local } else { Standing::Global };
+        let standing = if client.is_local() {
+            Standing::Local
+        } else {
+            Standing::Global
+        };
         let (tree, settings) = (&self.tree, &self.options.settings);
         client.reply(xid, tree.last_zxid(), |ids, out| {
             let caller = Caller {
@@ -141,7 +163,10 @@ impl Shared {
         }
         let lasting = [
             (zk_proto::AddWatchMode::PERSISTENT, &watches.persistent),
-            (zk_proto::AddWatchMode::PERSISTENT_RECURSIVE, &watches.recursive),
+            (
+                zk_proto::AddWatchMode::PERSISTENT_RECURSIVE,
+                &watches.recursive,
+            ),
         ];
         for (mode, paths) in lasting {
             for path in paths {

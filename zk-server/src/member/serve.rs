@@ -18,9 +18,12 @@ use crate::{
 impl Shared {
     /// Works on the frames of a connection until one has to wait.
     pub(super) fn serve(&mut self, client: &mut Client, decoder: &mut FrameDecoder) {
-        self.serve_waiting(client);
+        self.serve_waiting(client, self.options.output_high_water);
         if matches!(client.stage, Stage::Greeting { .. })
-            && let Some(word) = decoder.peek().first_chunk().filter(|word| is_four_letter(word))
+            && let Some(word) = decoder
+                .peek()
+                .first_chunk()
+                .filter(|word| is_four_letter(word))
         {
             self.words.push_back((client.id, *word));
             self.leave_greeting(client);
@@ -32,7 +35,11 @@ impl Shared {
                 Ok(Some(Frame::Whole { chunk, range })) => self.handle_frame(client, chunk, range),
                 Ok(Some(Frame::TooLarge { .. })) | Err(_) => client.end(Ending::Flush),
                 Ok(None) => {
-                    let prefix = decoder.peek().first_chunk().copied().map(u32::from_be_bytes);
+                    let prefix = decoder
+                        .peek()
+                        .first_chunk()
+                        .copied()
+                        .map(u32::from_be_bytes);
                     let limit = self.options.max_frame;
                     if prefix.is_some_and(|length| length as usize > limit) {
                         client.end(Ending::Flush);
@@ -43,11 +50,15 @@ impl Shared {
         }
     }
 
-    /// The requests that waited behind one at the leader, up to the next of that kind.
-    pub(super) fn serve_waiting(&mut self, client: &mut Client) {
-        while client.waiting.front().is_some_and(|first| first.place == Place::Here)
+    /// The requests that waited behind one at the leader, up to the next of that kind or until
+    /// `room` bytes of output wait.
+    pub(super) fn serve_waiting(&mut self, client: &mut Client, room: usize) {
+        while client
+            .waiting
+            .front()
+            .is_some_and(|first| first.place == Place::Here)
             && client.ending.is_none()
-            && client.output.len() < self.options.output_high_water
+            && client.output.len() < room
         {
             if let Some(first) = client.waiting.pop_front() {
                 let whole = 0..first.body.len();
@@ -170,11 +181,7 @@ impl Shared {
         Place::Leader { serial }
     }
 
-    fn is_for_leader(
-        &self,
-        opcode: OpCode,
-        request: &Result<Request<'_>, DecodeError>,
-    ) -> bool {
+    fn is_for_leader(&self, opcode: OpCode, request: &Result<Request<'_>, DecodeError>) -> bool {
         if !matches!(self.mode, Mode::Serving(_)) {
             return false;
         }

@@ -23,7 +23,9 @@ struct Client {
 impl Client {
     fn connect(server: &Server) -> Self {
         let mut stream = TcpStream::connect(server.local_addr()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
         let mut bytes = Vec::new();
         frame(&mut bytes, |out| new_session(10_000).encode(out));
         stream.write_all(&bytes).unwrap();
@@ -66,7 +68,10 @@ impl Client {
     /// Whether the server has closed the connection; waits for it.
     fn is_closed(&mut self) -> bool {
         let error = self.frame().unwrap_err();
-        matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
+        matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+        )
     }
 }
 
@@ -98,18 +103,31 @@ fn a_server_answers_on_the_port_it_names() {
 
 #[test]
 fn it_begins_with_the_nodes_that_it_is_given() {
-    let server = Server::builder().quiet().node("/a", "1").node("/a/b", "2").start().unwrap();
+    let server = Server::builder()
+        .quiet()
+        .node("/a", "1")
+        .node("/a/b", "2")
+        .start()
+        .unwrap();
     let mut client = Client::connect(&server);
     assert_eq!(data_of(client.call(&get("/a/b", false))), b"2");
     let orphan = Server::builder().quiet().node("/a/b", "2").start();
-    assert_eq!(orphan.unwrap_err().to_string(), "the node /a/b cannot be created");
+    assert_eq!(
+        orphan.unwrap_err().to_string(),
+        "the node /a/b cannot be created"
+    );
 }
 
 #[test]
 fn a_port_that_is_taken_is_an_error() {
     let server = start();
     let other = Server::builder().quiet().addr(server.local_addr()).start();
-    assert!(other.unwrap_err().to_string().starts_with("cannot listen on 127.0.0.1:"));
+    assert!(
+        other
+            .unwrap_err()
+            .to_string()
+            .starts_with("cannot listen on 127.0.0.1:")
+    );
 }
 
 #[test]
@@ -119,7 +137,11 @@ fn the_first_answer_comes_soon_after_the_start() {
     let mut client = Client::connect(&server);
     assert!(client.call(&Request::Ping).is_ok());
     // The goal is 10 ms; a machine that is busy with other tests may take longer.
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -147,7 +169,10 @@ fn dropping_the_server_closes_its_connections_and_frees_the_port() {
     let mut client = Client::connect(&server);
     drop(server);
     assert!(client.is_closed());
-    assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(
+        TcpStream::connect(addr).unwrap_err().kind(),
+        ErrorKind::ConnectionRefused
+    );
     drop(Server::builder().quiet().addr(addr).start().unwrap());
 }
 
@@ -157,18 +182,27 @@ fn faults_by_call() {
     let mut client = Client::connect(&server);
     client.call(&create("/a", CreateMode::Persistent)).unwrap();
 
-    server.inject(Matcher::any().path("/a"), Fault::Answer(ErrorCode::THROTTLED_OP));
+    server.inject(
+        Matcher::any().path("/a"),
+        Fault::Answer(ErrorCode::THROTTLED_OP),
+    );
     assert_eq!(client.call(&get("/a", false)), Err(ErrorCode::THROTTLED_OP));
     assert_eq!(server.pending_faults(), 0);
 
     server.cut_after(OpCode::SET_DATA);
-    client.stream.write_all(&encode(1, &set("/a", b"applied"))).unwrap();
+    client
+        .stream
+        .write_all(&encode(1, &set("/a", b"applied")))
+        .unwrap();
     assert!(client.is_closed());
     assert_eq!(server.data("/a"), Some(Some(b"applied".to_vec())));
 
     let mut client = Client::connect(&server);
     server.cut_before(OpCode::SET_DATA);
-    client.stream.write_all(&encode(1, &set("/a", b"not applied"))).unwrap();
+    client
+        .stream
+        .write_all(&encode(1, &set("/a", b"not applied")))
+        .unwrap();
     assert!(client.is_closed());
     assert_eq!(server.data("/a"), Some(Some(b"applied".to_vec())));
 
@@ -183,7 +217,10 @@ fn many_connections_at_once() {
     let mut clients: Vec<_> = (0..300).map(|_| Client::connect(&server)).collect();
     assert_eq!(server.connections(), 300);
     for client in &mut clients {
-        client.stream.write_all(&encode(-2, &Request::Ping)).unwrap();
+        client
+            .stream
+            .write_all(&encode(-2, &Request::Ping))
+            .unwrap();
     }
     for client in &mut clients {
         assert_eq!(client.reply(OpCode::PING), Ok(Reply::Empty));
