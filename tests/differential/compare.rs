@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use zk_proto::{
-    Acl, ConnectReply, ErrorCode, MultiResult, OpCode, ReadResult, Reader, Reply, ReplyHeader, SessionId,
-    Stat, WatcherEvent, Xid,
+    Acl, ConnectReply, ErrorCode, MultiResult, OpCode, ReadResult, Reader, Reply, ReplyHeader,
+    SessionId, Stat, WatcherEvent, Xid,
 };
 
 /// How far the clocks of two servers on one machine may be apart, in milliseconds: what one of them
@@ -78,7 +78,11 @@ pub(super) struct Side {
 
 impl Side {
     /// Reads a greeting. The caller has yet to number the session, so it gets the number here.
-    pub(super) fn greeting(&mut self, frame: &Bytes, number: usize) -> (Seen, Option<ConnectReply>) {
+    pub(super) fn greeting(
+        &mut self,
+        frame: &Bytes,
+        number: usize,
+    ) -> (Seen, Option<ConnectReply>) {
         let mut reader = Reader::new(frame);
         let Ok(reply) = ConnectReply::decode(&mut reader) else {
             return (Seen::Other(frame.to_vec()), None);
@@ -220,9 +224,8 @@ fn sort_identities(list: &mut [Acl]) {
 
 /// Sorts each run of events, as the order within one is not promised.
 pub(super) fn sort_events(seen: &mut [Seen]) {
-    for run in seen.chunk_by_mut(|a, b| {
-        matches!((a, b), (Seen::Event { .. }, Seen::Event { .. }))
-    }) {
+    for run in seen.chunk_by_mut(|a, b| matches!((a, b), (Seen::Event { .. }, Seen::Event { .. })))
+    {
         run.sort_by_key(|seen| match seen {
             Seen::Event { zxid, event } => Some((*zxid, event.path.clone(), event.kind.0)),
             _ => None,

@@ -36,7 +36,11 @@ impl Listed {
     pub(super) fn forgive(&self, real: &Seen, ours: &mut Seen) -> bool {
         let (
             Seen::Reply {
-                xid, zxid, err, body, ..
+                xid,
+                zxid,
+                err,
+                body,
+                ..
             },
             Seen::Reply {
                 xid: our_xid,

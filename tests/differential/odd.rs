@@ -111,14 +111,20 @@ pub(super) fn nulls(world: &World, rng: &mut Rng) -> Ask {
             put_buffer(&mut body, None);
             put_int(&mut body, 1);
             put_int(&mut body, 31);
-            put_text_or_null(&mut body, Some(*rng.pick(&["world", "digest", "ip", "auth"])));
+            put_text_or_null(
+                &mut body,
+                Some(*rng.pick(&["world", "digest", "ip", "auth"])),
+            );
             put_text_or_null(&mut body, None);
             put_int(&mut body, 0);
             OpCode::CREATE2
         }
         _ => {
             // What a server without SASL says to SASL.
-            put_buffer(&mut body, *rng.pick(&[None, Some(&b""[..]), Some(&b"token"[..])]));
+            put_buffer(
+                &mut body,
+                *rng.pick(&[None, Some(&b""[..]), Some(&b"token"[..])]),
+            );
             OpCode::SASL
         }
     };

@@ -337,14 +337,30 @@ fn entry(rng: &mut Rng) -> Acl {
         9..=11 => ("digest", hash("alice")),
         12 => ("digest", hash("bob")),
         13..=14 => ("ip", "127.0.0.1".to_owned()),
-        15 => ("ip", (*rng.pick(&["127.0.0.0/8", "10.0.0.0/8", "0.0.0.0/0"])).to_owned()),
-        16 => ("ip", (*rng.pick(&["127.0.0.1/32", "128.0.0.0/1", "10.1.2.3"])).to_owned()),
+        15 => (
+            "ip",
+            (*rng.pick(&["127.0.0.0/8", "10.0.0.0/8", "0.0.0.0/0"])).to_owned(),
+        ),
+        16 => (
+            "ip",
+            (*rng.pick(&["127.0.0.1/32", "128.0.0.0/1", "10.1.2.3"])).to_owned(),
+        ),
         17 => (
             "ip",
-            (*rng.pick(&["1.2.3", "127.0.0.1/33", "127.0.0.1/-1", "", "a.b.c.d", "1.2.3.256"]))
-                .to_owned(),
+            (*rng.pick(&[
+                "1.2.3",
+                "127.0.0.1/33",
+                "127.0.0.1/-1",
+                "",
+                "a.b.c.d",
+                "1.2.3.256",
+            ]))
+            .to_owned(),
         ),
-        18 => ("digest", (*rng.pick(&["", "alice", "a:b:c", ":", "a:"])).to_owned()),
+        18 => (
+            "digest",
+            (*rng.pick(&["", "alice", "a:b:c", ":", "a:"])).to_owned(),
+        ),
         19 => ("world", (*rng.pick(&["nobody", "", "Anyone"])).to_owned()),
         20 => (
             *rng.pick(&["bogus", "sasl", "x509", "super", "", "WORLD"]),
@@ -377,7 +393,9 @@ fn set_watches(world: &World, rng: &mut Rng) -> SetWatches<'static> {
     };
     let extended = rng.one_in(2);
     let mut list = |most| -> Vec<Cow<'static, str>> {
-        (0..rng.below(most)).map(|_| world.path(rng).into()).collect()
+        (0..rng.below(most))
+            .map(|_| world.path(rng).into())
+            .collect()
     };
     SetWatches {
         relative_zxid: Zxid(relative),
@@ -400,7 +418,10 @@ fn auth(rng: &mut Rng) -> Request<'static> {
         14 => ("digest", b"nocolon"),
         15 => ("digest", *rng.pick(&[b"" as &[u8], b":", b"a:b:c", b"a:"])),
         16 => ("ip", b"10.1.1.1"),
-        17 => (*rng.pick(&["world", "bogus", "sasl", "x509", "auth", ""]), b"x:y"),
+        17 => (
+            *rng.pick(&["world", "bogus", "sasl", "x509", "auth", ""]),
+            b"x:y",
+        ),
         _ => ("digest", b"alice:other"),
     };
     Request::Auth {

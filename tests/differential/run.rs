@@ -271,7 +271,9 @@ impl Run {
     /// Begins a connection.
     fn open(&mut self, at: usize) {
         let sessions = &self.both.sessions;
-        let open: Vec<_> = (0..sessions.len()).filter(|at| sessions[*at].open).collect();
+        let open: Vec<_> = (0..sessions.len())
+            .filter(|at| sessions[*at].open)
+            .collect();
         let away: Vec<_> = (open.iter().copied())
             .filter(|at| sessions[*at].slot.is_none())
             .collect();

@@ -158,5 +158,7 @@ impl World {
 /// A path of up to three names.
 pub(super) fn fresh(rng: &mut Rng) -> String {
     let depth = 1 + rng.weighted(&[40, 40, 20]);
-    (0..depth).map(|_| format!("/{}", rng.pick(&NAMES))).collect()
+    (0..depth)
+        .map(|_| format!("/{}", rng.pick(&NAMES)))
+        .collect()
 }

@@ -60,7 +60,8 @@ pub fn prepare(
         }
         // Since 3.9 flags are looked at as a multi is decoded.
         Request::Multi(ops)
-            if settings.release >= Release::V3_9 && ops.iter().any(|op| has_unknown_flags(op, 4)) =>
+            if settings.release >= Release::V3_9
+                && ops.iter().any(|op| has_unknown_flags(op, 4)) =>
         {
             return Err(ErrorCode::MARSHALLING_ERROR);
         }
