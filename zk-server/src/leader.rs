@@ -1,15 +1,4 @@
 //! The one that decides: who has a session, and what becomes of writes.
-//!
-//! A leader holds no data. It is given the tree with everything that it has decided so far, and
-//! decides on one thing after the other:
-//!
-//! ```text
-//! handle(message), handle_timeout(now)      in any number
-//! poll(&tree) -> FromLeader                 a commit is applied to that tree before the next call
-//! ```
-//!
-//! A leader that is elected is a new value: [`Leader::new`] takes the sessions and the data that it
-//! begins with, and gives every session its whole timeout again.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -29,7 +18,18 @@ use crate::{
 /// How many nodes are reaped in one go (`znode.container.maxPerMinute` of the Java server).
 const MAX_REAPED: usize = 10_000;
 
-/// See the [module](self).
+/// Decides who has a session, and what becomes of writes.
+///
+/// A leader holds no data. It is given the tree with everything that it has decided so far, and
+/// decides on one thing after the other:
+///
+/// ```text
+/// handle(message), handle_timeout(now)      in any number
+/// poll(&tree) -> FromLeader                 a commit is applied to that tree before the next call
+/// ```
+///
+/// A leader that is elected is a new value: [`new`](Self::new) takes the sessions and the data that it
+/// begins with, and gives every session its whole timeout again.
 pub struct Leader {
     options: Arc<Options>,
     clock: Clock,

@@ -1,9 +1,4 @@
 //! A server with its clients: connections, watches, and the data as far as it is committed.
-//!
-//! A member answers reads by itself. Writes, syncs and the beginnings and ends of sessions go to the
-//! leader, wherever it is, and come back as [`FromLeader`]. Replies of one connection keep the order
-//! of its requests: a read waits while a write before it is under way. Credentials alone are
-//! answered at once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,7 +49,12 @@ pub enum Output {
     },
 }
 
-/// One server of an ensemble, or the only one. See the [module](self).
+/// One server of an ensemble, or the only one, with its clients.
+///
+/// A member answers reads by itself. Writes, syncs and the beginnings and ends of sessions go to the
+/// leader, wherever it is, and come back as [`FromLeader`](crate::FromLeader). Replies of one connection keep the order
+/// of its requests: a read waits while a write before it is under way. Credentials alone are
+/// answered at once.
 pub struct Member {
     pub(crate) conns: BTreeMap<ConnId, Connection>,
     pub(crate) shared: Shared,
