@@ -62,6 +62,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod differential;
 mod faults;
 mod on_threads;
 mod peers;

@@ -134,6 +134,10 @@ impl Shared {
         if let Some(Fault::Answer(code)) = fault {
             return client.reply_code(header.xid, zxid, code);
         }
+        if self.is_unknown(header.opcode) {
+            refuse(client, header);
+            return self.after_reply(client, start, fault);
+        }
         let mut reader = Reader::within(chunk, body.clone());
         let request = Request::decode(header.opcode, &mut reader);
         if self.is_for_leader(header.opcode, &request) {
@@ -147,7 +151,6 @@ impl Shared {
             });
         }
         match request {
-            Ok(request) if self.is_unknown(&request) => refuse(client, header),
             Ok(request) => self.answer(client, header, &request),
             Err(DecodeError::UnknownOpcode(_)) => refuse(client, header),
             Err(_) => client.reply_code(header.xid, zxid, ErrorCode::MARSHALLING_ERROR),
@@ -185,15 +188,15 @@ impl Shared {
         match request {
             Ok(request) => {
                 matches!(request, Request::CloseSession)
-                    || request.is_quorum() && !self.is_unknown(request)
+                    || request.is_quorum() && !self.is_unknown(request.opcode())
             }
             Err(_) => self.options.release.numbers_unreadable(opcode),
         }
     }
 
     /// Whether servers of this release treat it as an operation that they do not know.
-    fn is_unknown(&self, request: &Request<'_>) -> bool {
-        matches!(request, Request::Check { .. }) && !self.options.release.executes_single_check()
+    fn is_unknown(&self, opcode: OpCode) -> bool {
+        opcode == OpCode::CHECK && !self.options.release.executes_single_check()
     }
 
     fn fault_for(
