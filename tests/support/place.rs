@@ -26,6 +26,18 @@ pub(crate) enum Place {
     Embedded(Release),
 }
 
+impl From<Version> for Place {
+    fn from(version: Version) -> Self {
+        Self::Real(version)
+    }
+}
+
+impl From<Release> for Place {
+    fn from(release: Release) -> Self {
+        Self::Embedded(release)
+    }
+}
+
 impl Place {
     /// Does it behave as version 3.9 or newer?
     pub(crate) fn is_3_9(self) -> bool {

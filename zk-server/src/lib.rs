@@ -77,6 +77,7 @@ mod change;
 mod clock;
 mod connection;
 mod data;
+mod decode;
 mod fault;
 mod id;
 mod leader;
@@ -104,6 +105,8 @@ pub use id::ConnId;
 pub use member::Output;
 pub use options::Options;
 pub use release::UnknownRelease;
+#[cfg(feature = "sasl")]
+pub use sasl::DigestMd5;
 pub use sasl::{SaslFactory, SaslServer, SaslStep};
 pub use standalone::Standalone;
 

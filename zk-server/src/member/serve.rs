@@ -12,6 +12,7 @@ use super::{Shared, mode::Mode};
 use crate::{
     Fault, Ticket, ToLeader, Write,
     connection::{Client, Ending, Place, Stage, Waiting},
+    decode::decode,
     fault::Seen,
 };
 
@@ -106,7 +107,7 @@ impl Shared {
             return self.execute(client, header, chunk, body, fault);
         }
         let body = chunk.slice(body);
-        let request = Request::decode(header.opcode, &mut Reader::new(&body));
+        let request = decode(header.opcode, &mut Reader::new(&body));
         let place = if self.is_for_leader(header.opcode, &request) && !is_answer(fault) {
             self.forward(client, header.opcode, body.clone())
         } else {
@@ -139,7 +140,7 @@ impl Shared {
             return self.after_reply(client, start, fault);
         }
         let mut reader = Reader::within(chunk, body.clone());
-        let request = Request::decode(header.opcode, &mut reader);
+        let request = decode(header.opcode, &mut reader);
         if self.is_for_leader(header.opcode, &request) {
             let body = chunk.slice(body);
             let place = self.forward(client, header.opcode, body.clone());
@@ -205,7 +206,7 @@ impl Shared {
         header: RequestHeader,
         reader: &mut Reader<'_>,
     ) -> Option<Fault> {
-        let request = Request::decode(header.opcode, reader).ok();
+        let request = decode(header.opcode, reader).ok();
         self.faults.take(Seen {
             conn: client.id,
             session: client.session().unwrap_or_default(),
