@@ -279,7 +279,7 @@ impl Lockstep {
         });
         let [real, ours] = &seen;
         if real != ours || *real == Seen::Silence {
-            self.differ(&[real.clone()], &[ours.clone()]);
+            self.differ(std::slice::from_ref(real), std::slice::from_ref(ours));
         }
         if let Some(last) = self.log.back_mut() {
             let _ = write!(last, "\n      {real:?}");

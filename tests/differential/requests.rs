@@ -250,7 +250,7 @@ fn create_path(world: &World, rng: &mut Rng, mode: WireMode) -> String {
         _ => super::world::fresh(rng),
     };
     if sequential && rng.one_in(2) {
-        path.push_str(*rng.pick::<&str>(&["/", "-", "/9"]));
+        path.push_str(rng.pick::<&str>(&["/", "-", "/9"]));
     }
     path
 }
