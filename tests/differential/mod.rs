@@ -72,7 +72,10 @@
     clippy::wildcard_enum_match_arm,
     reason = "most of what a server may say matters in most places not at all"
 )]
-#![expect(clippy::print_stdout, reason = "seed and figures are for whoever runs it")]
+#![expect(
+    clippy::print_stdout,
+    reason = "seed and figures are for whoever runs it"
+)]
 
 mod compare;
 mod listed;
