@@ -67,6 +67,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `tcp` (default) | [`Server`], and the program `zk-server` |
+//! | `sasl` | `DigestMd5`: users who sign in by name and password |
 
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
