@@ -317,7 +317,7 @@ impl Run {
             &[0xff; 4],
             &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0],
         ];
-        self.both.strangers(*self.rng.pick::<&[u8]>(&words));
+        self.both.strangers(self.rng.pick::<&[u8]>(&words));
     }
 
     /// Looks at every node, as somebody for whom no list counts; afterwards there is none, if so
