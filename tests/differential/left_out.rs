@@ -36,9 +36,10 @@ struct Case {
 
 const NULL_PATH: &[u8] = &[0xff; 4];
 const NULL_PATH_ANY_VERSION: &[u8] = &[0xff; 8];
+const NULL_PATH_PERSISTENT: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 const PATH: &[u8] = b"\0\0\0\x05/none";
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     Case {
         name: "sync of null",
         opcode: OpCode::SYNC,
@@ -50,6 +51,13 @@ const CASES: [Case; 5] = [
         name: "getEphemerals of null",
         opcode: OpCode::GET_EPHEMERALS,
         body: NULL_PATH,
+        real: [Outcome::Code(0, 0); 2],
+        ours: [Outcome::Code(-5, 0); 2],
+    },
+    Case {
+        name: "addWatch of null",
+        opcode: OpCode::ADD_WATCH,
+        body: NULL_PATH_PERSISTENT,
         real: [Outcome::Code(0, 0); 2],
         ours: [Outcome::Code(-5, 0); 2],
     },

@@ -55,8 +55,8 @@
 //!
 //! | request | real | ours | reason |
 //! |---|---|---|---|
-//! | 3.9: delete of the path null | MarshallingError, with a zxid of its own | MarshallingError | no client can send it |
-//! | sync or getEphemerals of the path null | Ok | MarshallingError | no client can send it |
+//! | 3.9: a write to the path null | MarshallingError, with a zxid of its own | MarshallingError | no client can send it |
+//! | sync, getEphemerals or addWatch of the path null | Ok | MarshallingError | no client can send it |
 //! | deleteContainer, createSession | executed: they are the server's own | Unimplemented, and the connection ends | clients have no business with them |
 //! | createTTL of a node without a time to live, the time being negative | what it then applies ends the server | BadArguments | a mistake with consequences |
 //! | anything but numbers in `zookeeper_limits` or `zookeeper_stats` | the next write below that quota ends the server | counts as no limit | a mistake with consequences |
