@@ -10,6 +10,8 @@
 //! cargo test --test main -- --include-ignored watches::   # one topic
 //! ```
 //!
+//! `differential` is about something else: the server of this project, against real ones.
+//!
 //! Whatever a test is about, when it is over each of its clients is looked at for what it still
 //! holds, the server for watches and sessions that were left behind, and then once more after the
 //! close.

@@ -20,12 +20,21 @@ pub(super) fn damaged(ask: Ask, rng: &mut Rng) -> Ask {
         1 if body.len() >= 4 => {
             // The length of the path.
             let mut wrong = *rng.pick(&[-1, -2, i32::MIN, i32::MAX, 0x7f_ffff]);
-            // Null, too, is a path to servers, where they do not fail because of it.
+            // Null, too, is a path to servers, which do not always fail because of it.
             let forgiving = [
+                OpCode::CREATE,
+                OpCode::CREATE2,
+                OpCode::CREATE_CONTAINER,
+                OpCode::CREATE_TTL,
                 OpCode::DELETE,
+                OpCode::SET_DATA,
+                OpCode::SET_ACL,
                 OpCode::CHECK,
                 OpCode::SYNC,
                 OpCode::GET_EPHEMERALS,
+                OpCode::ADD_WATCH,
+                OpCode::CHECK_WATCHES,
+                OpCode::REMOVE_WATCHES,
             ];
             if wrong == -1 && forgiving.contains(&ask.opcode) {
                 wrong = -3;
