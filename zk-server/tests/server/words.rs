@@ -135,7 +135,9 @@ fn a_word_is_one_at_the_beginning_only() {
 #[test]
 fn figures_are_reset() {
     let mut rig = Rig::new(Options::new());
-    assert!(!rig.word("srvr").contains("Received: 0\n"));
+    let client = rig.connect();
+    rig.call(client, &get("/", false)).unwrap();
+    assert!(!rig.word("srvr").contains("Sent: 0\n"));
     assert_eq!(rig.word("srst"), "Server stats reset.\n");
     assert!(rig.word("srvr").contains("Sent: 0\n"));
     assert_eq!(rig.word("crst"), "Connection stats reset.\n");
