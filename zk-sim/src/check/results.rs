@@ -13,9 +13,6 @@ use super::log::{CommittedLog, Ledger};
 use super::outcomes::{Matching, write_of};
 use super::violation::{Rule, Violation};
 
-#[cfg(test)]
-mod tests;
-
 /// Plays the log, and compares what was answered with what had to be.
 pub(crate) fn check_results<'a>(
     operations: &[Operation<'_>],

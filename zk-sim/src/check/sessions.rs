@@ -7,9 +7,6 @@ use super::history::{ClientNo, Event, History, Standing};
 use super::log::{CommittedLog, Txn};
 use super::violation::{Rule, Violation};
 
-#[cfg(test)]
-mod tests;
-
 /// Compares what clients said of their sessions with when those were ended. A client that closes
 /// its session says so itself.
 ///

@@ -14,9 +14,6 @@ use super::log::{Change, covers};
 use super::violation::{Rule, Violation};
 use super::watches::{Item, Life, Scene, check_shape};
 
-#[cfg(test)]
-mod tests;
-
 /// What a stream has to account for.
 #[derive(Clone, Copy, Debug)]
 enum Point<'a> {

@@ -19,9 +19,6 @@ use super::outcomes::Matching;
 use super::reads::{Seen, Seens};
 use super::violation::{Rule, Violation};
 
-#[cfg(test)]
-mod tests;
-
 /// How exact the order is in which a history was recorded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
