@@ -26,7 +26,7 @@
 
 use std::collections::BTreeMap;
 
-use zk_proto::SessionId;
+use zk_proto::{SessionId, Zxid};
 
 mod command;
 mod history;
@@ -98,7 +98,7 @@ impl Default for Options {
             unrecorded: Unrecorded::default(),
             deposed: Deposed::default(),
             recorded: Recorded::default(),
-            budget: 1_000_000,
+            budget: 100_000,
         }
     }
 }
@@ -180,6 +180,19 @@ fn check_log<'a>(
     Ok((matching, ledger))
 }
 
+/// Where in the log an operation without answer could be: it may have been another one like it.
+fn likely(operation: &Operation<'_>, log: &CommittedLog) -> Option<Zxid> {
+    let write = outcomes::write_of(operation).filter(|_| !results::is_answered(operation))?;
+    let start = log
+        .entries
+        .partition_point(|entry| entry.at < operation.invoked.at);
+    let like = |entry: &&Entry| matches!(&entry.txn, Txn::Change(effects) if log::explains(write, entry.session, effects));
+    log.entries[start..]
+        .iter()
+        .find(like)
+        .map(|entry| entry.zxid)
+}
+
 fn check_order(
     history: &History,
     operations: &[Operation<'_>],
@@ -213,7 +226,10 @@ fn check_order(
         history,
         operations,
         session_of,
-        |index| Some(log.entries[*matching.entries.get(&index)?].zxid),
+        |index| match matching.entries.get(&index) {
+            Some(entry) => Some(log.entries[*entry].zxid),
+            None => likely(&operations[index], log),
+        },
         log,
         options.deposed,
         options.budget,

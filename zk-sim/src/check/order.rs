@@ -11,7 +11,7 @@ use std::fmt;
 
 use zk_proto::{SessionId, Zxid};
 
-use super::command::{Command, Compare, Ended, Read, Reply, Strength, Write};
+use super::command::{Command, Compare, Ended, Reply, Strength, Write};
 use super::history::{History, Operation};
 use super::linear::{Model, Span, Verdict, linearize};
 use super::log::{CommittedLog, Entry, Txn};

@@ -139,7 +139,13 @@ fn zxid_of(reply: &Reply) -> Option<Zxid> {
         Reply::Created { stat, .. } => stat.map(|stat| stat.czxid),
         Reply::Multi(parts) => parts.iter().find_map(zxid_of),
         // That of a new access control list shows older zxids only.
-        _ => None,
+        Reply::Deleted
+        | Reply::Set(_)
+        | Reply::Checked
+        | Reply::Data { .. }
+        | Reply::Exists(_)
+        | Reply::Children { .. }
+        | Reply::Refused(_) => None,
     }
 }
 
@@ -238,7 +244,9 @@ impl Run<'_> {
         match ended {
             Ended::Reply(reply) => {
                 let ours = zxid_of(reply).filter(|zxid| self.is_like(at, *zxid));
-                entry.at <= mark.at && ours.is_none_or(|zxid| zxid == entry.zxid)
+                entry.at <= mark.at
+                    && operation.header.is_none_or(|header| entry.zxid <= header)
+                    && ours.is_none_or(|zxid| zxid == entry.zxid)
             }
             Ended::Applied => entry.at <= mark.at,
             Ended::NotApplied | Ended::Unknown => true,

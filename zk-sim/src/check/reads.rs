@@ -13,7 +13,7 @@ use super::command::{Command, Ended, Read, Reply, Strength};
 use super::history::{ClientNo, Event, History, Mark, Operation, Standing};
 use super::log::Ledger;
 use super::outcomes::Matching;
-use super::results::{Deposed, check_real_time, is_strong};
+use super::results::{Deposed, check_real_time, is_answered, is_strong};
 use super::violation::{Rule, Violation};
 
 /// Between which zxids a read was made.
@@ -122,25 +122,27 @@ fn losses(history: &History) -> BTreeMap<ClientNo, Vec<usize>> {
 }
 
 fn wrote(operation: &Operation<'_>, zxid: Zxid, progress: &mut Progress) -> Result<(), Violation> {
+    // Without an answer it may have been another one like it; and the session may go on at a server
+    // that does not have it yet.
+    if !is_answered(operation) {
+        return Ok(());
+    }
     if zxid <= progress.shown {
         let text = format!("{zxid} had been seen before it was written by {operation}");
         return Err(Violation::new(Rule::Reads, text));
     }
     progress.shown = zxid;
-    // Without an answer the session may go on at a server that does not have it yet.
-    if matches!(operation.ended, Some((_, Ended::Reply(_) | Ended::Applied))) {
-        progress.floor = progress.floor.max(zxid);
-    }
+    progress.floor = progress.floor.max(zxid);
     Ok(())
 }
 
 /// What a read shows, if it shows anything.
 fn answer<'a>(operation: &Operation<'a>) -> Option<(Mark, &'a Reply)> {
     match operation.ended {
-        Some((mark, Ended::Reply(reply))) => match reply {
-            Reply::Refused(refusal) if refusal.code != ErrorCode::NO_NODE => None,
-            reply => Some((mark, reply)),
-        },
+        Some((_, Ended::Reply(Reply::Refused(refusal)))) if refusal.code != ErrorCode::NO_NODE => {
+            None
+        }
+        Some((mark, Ended::Reply(reply))) => Some((mark, reply)),
         _ => None,
     }
 }

@@ -22,7 +22,12 @@ pub(crate) fn check_results<'a>(
     let behind = |entry| matching.operations.get(&entry).map(|at| &operations[*at]);
     Ledger::play(
         log,
-        |entry| behind(entry).and_then(write_of),
+        // Which of several that are alike was done without an answer cannot be known.
+        |entry| {
+            behind(entry)
+                .filter(|operation| is_answered(operation))
+                .and_then(write_of)
+        },
         |entry, truth| {
             let Some(operation) = behind(entry) else {
                 return Ok(());
@@ -89,7 +94,8 @@ pub(crate) fn check_real_time(
             Side::Begin => {
                 floors[index] = newest;
                 let operation = &operations[index];
-                let late = write_of(operation).and_then(|_| zxid_of(index));
+                let write = write_of(operation).filter(|_| is_answered(operation));
+                let late = write.and_then(|_| zxid_of(index));
                 if let (Some(zxid), Some(by)) = (late.filter(|zxid| *zxid <= newest), by) {
                     let earlier: &Operation<'_> = &operations[by];
                     let text = format!("{zxid} of {operation}, begun after {newest} of {earlier}");
@@ -104,6 +110,11 @@ pub(crate) fn check_real_time(
         }
     }
     Ok(floors)
+}
+
+/// Did the operation end with an answer?
+pub(crate) fn is_answered(operation: &Operation<'_>) -> bool {
+    matches!(operation.ended, Some((_, Ended::Reply(_))))
 }
 
 pub(crate) fn is_strong(strength: Strength, deposed: Deposed) -> bool {

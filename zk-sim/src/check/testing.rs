@@ -584,6 +584,11 @@ fn without_stat(reply: Reply) -> Reply {
         Reply::Created { path, .. } => Reply::Created { path, stat: None },
         Reply::Set(_) => Reply::Set(None),
         Reply::Children { names, .. } => Reply::Children { names, stat: None },
-        other => other,
+        Reply::Deleted
+        | Reply::Checked
+        | Reply::Multi(_)
+        | Reply::Data { .. }
+        | Reply::Exists(_)
+        | Reply::Refused(_) => reply,
     }
 }

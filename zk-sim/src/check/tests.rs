@@ -468,6 +468,23 @@ fn leaks_are_named() {
     );
 }
 
+#[test]
+fn five_thousand_operations_of_ten_clients_are_judged() {
+    for seed in [2, 3] {
+        let plan = Plan {
+            clients: 10,
+            operations: 5_000,
+            ..Plan::new(seed)
+        };
+        let (history, log) = run(plan);
+        let start = std::time::Instant::now();
+        let summary = check_all(&history, &log, Options::default()).unwrap();
+        eprintln!("BENCH {:?} {summary:?}", start.elapsed());
+        assert_eq!((summary.operations, summary.undecided), (5_000, 0));
+        assert!(summary.parts > 0);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -516,7 +533,7 @@ proptest! {
 
     #[test]
     fn an_event_that_is_taken_away_is_missed(seed: u64, pick: usize) {
-        let (mut history, log) = run(Plan { faults: 0, ..Plan::new(seed) });
+        let (mut history, log) = run(Plan { faults: 0, headers: true, ..Plan::new(seed) });
         let places: Vec<usize> = (0..history.events().len())
             .filter(|at| matches!(history.events()[*at].1, Event::Watched { .. }))
             .collect();

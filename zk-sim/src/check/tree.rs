@@ -178,12 +178,9 @@ impl Tree {
         journal: &mut Journal,
     ) -> Result<(Reply, Vec<Effect>), Refusal> {
         let mut effects = Vec::new();
-        let parts = match write {
-            Write::Multi(parts) => parts,
-            single => {
-                let reply = self.one(session, stamp, single, &mut effects, journal)?;
-                return Ok((reply, effects));
-            }
+        let Write::Multi(parts) = write else {
+            let reply = self.one(session, stamp, write, &mut effects, journal)?;
+            return Ok((reply, effects));
         };
         let mut mine = Journal::new();
         let mut replies = Vec::new();
