@@ -9,7 +9,7 @@
 //!
 //! * What was not done is not given to it.
 //! * What was done without a result may have any, but a failure.
-//! * What fits and changes nothing is done at once and for good: it is in nobody's way.
+//! * What only looks is done at once and for good where it fits: it is in nobody's way.
 //! * What *may* have been done has no end. It is tried last, when without it nothing fits, and only
 //!   where it changes something that matters to what does not fit: delayed until it shows, it is
 //!   right whenever it is right earlier. This is what keeps many such operations affordable.
@@ -41,6 +41,9 @@ pub trait Model {
 
     /// Equal for equal states, and different for different ones but for odds that do not matter.
     fn fingerprint(&self) -> u128;
+
+    /// Is this one, with the result that it has, never more than a look?
+    fn is_look(op: &Self::Op) -> bool;
 
     /// May doing one of these change what the other one does? A wrong yes costs time only.
     fn related(left: &Self::Op, right: &Self::Op) -> bool;
@@ -175,19 +178,15 @@ impl<O: fmt::Display> Search<'_, O> {
 
     fn frame<M: Model<Op = O>>(&self, model: &mut M) -> Frame<M::Undo> {
         let mut known = self.candidates();
-        let before = model.fingerprint();
-        for at in &known {
+        for at in known.iter().filter(|at| M::is_look(&self.ops[**at].1)) {
             if let Some(undo) = model.apply(&self.ops[*at].1) {
-                let harmless = model.fingerprint() == before;
                 model.undo(undo);
-                if harmless {
-                    return Frame {
-                        known: vec![*at],
-                        next: 0,
-                        last_resort: true,
-                        doing: None,
-                    };
-                }
+                return Frame {
+                    known: vec![*at],
+                    next: 0,
+                    last_resort: true,
+                    doing: None,
+                };
             }
         }
         // What may have been done is tried in its place, if it has one.

@@ -94,6 +94,14 @@ impl<'a> Model for Searched<'a> {
         self.tree.fingerprint()
     }
 
+    fn is_look(step: &Step<'a>) -> bool {
+        let Action::Operation(operation) = step.action else {
+            return false;
+        };
+        matches!(operation.command, Command::Read(..))
+            || matches!(operation.ended, Some((_, Ended::Reply(Reply::Refused(_)))))
+    }
+
     fn related(left: &Step<'a>, right: &Step<'a>) -> bool {
         let meet = |one: &str, other: &str| one == other || parent(one) == other;
         left.paths.iter().any(|one| {

@@ -499,7 +499,7 @@ proptest! {
 
     #[test]
     fn a_write_that_was_answered_is_missed(seed: u64, pick: usize) {
-        let (history, mut log) = run(Plan::new(seed));
+        let (history, mut log) = run(Plan { faults: 0, ..Plan::new(seed) });
         let operations = history.operations().unwrap();
         let matching = outcomes::match_up(&history, &operations, &log, Unrecorded::Nothing).unwrap();
         let answered: Vec<usize> = matching

@@ -37,6 +37,10 @@ impl Model for Register {
         u128::from(self.0)
     }
 
+    fn is_look(op: &Op) -> bool {
+        op.0.is_ok()
+    }
+
     fn related(_: &Op, _: &Op) -> bool {
         true
     }
