@@ -195,7 +195,10 @@ impl<O: fmt::Display> Search<'_, O> {
                 .possible
                 .iter()
                 .take_while(|(begin, _)| begin < first_end);
-            known.extend(begun.map(|(_, at)| *at).filter(|at| *at < last));
+            let mut changed = self.order.iter().rev();
+            let newest = changed.find(|at| !M::is_look(&self.ops[**at].1));
+            let in_place = |at: &usize| *at < last && newest.is_none_or(|newest| at > newest);
+            known.extend(begun.map(|(_, at)| *at).filter(in_place));
             known.sort_unstable();
         }
         Frame {
