@@ -334,6 +334,3 @@ impl Peer {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
