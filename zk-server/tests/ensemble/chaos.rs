@@ -59,6 +59,8 @@ fn run(plan: Plan, seed: u64) -> World {
             world.start(at);
         }
     }
+    // Who has missed something may not know yet.
+    world.ticks(crate::rig::SYNC_LIMIT + 1);
     let leader = world.settle();
     for client in 0..plan.clients {
         world.clients[client].wakes = None;
@@ -167,6 +169,11 @@ impl World {
             let it = &mut self.clients[client];
             let session = it.session.unwrap().id;
             match (opcode, result) {
+                // It came too late: its member was out of touch with the leader, which refuses it.
+                (OpCode::SET_DATA | OpCode::CREATE, Err(ErrorCode::SESSION_EXPIRED)) => {
+                    self.watch.acknowledged.push((zxid, session));
+                    it.writes.remove(&xid);
+                }
                 (OpCode::SET_DATA, result) => {
                     self.watch.acknowledged.push((zxid, session));
                     let value = it.writes.remove(&xid).unwrap();
