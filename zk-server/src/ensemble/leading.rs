@@ -34,6 +34,7 @@ pub(super) struct Leading {
     /// The end of the first stages.
     deadline: Instant,
     ping_at: Instant,
+    pings: u64,
 }
 
 #[derive(Debug)]
@@ -68,6 +69,7 @@ impl Leading {
             followers: BTreeMap::new(),
             deadline: core.after_ticks(core.init_limit()),
             ping_at: core.now() + core.site.options.tick / 2,
+            pings: 0,
         };
         let next = leading.advance(core);
         (leading, next)
@@ -294,7 +296,8 @@ impl Leading {
         }
     }
 
-    /// Lets the followers know that the leader is there, and gives up without a majority of them.
+    /// Lets the followers know that the leader is there, every half tick, and gives up without a
+    /// majority of them, every tick. So a leader can be one for a while after it was deposed.
     fn ping(&mut self, core: &mut Core<'_>) -> Next {
         let now = core.now();
         let tick = core.site.options.tick;
@@ -313,7 +316,10 @@ impl Leading {
             count += 1;
             follower.link.send(core, Packet::Ping);
         }
-        if matches!(self.stage, Stage::Broadcasting(_)) && !core.is_quorum(count) {
+        self.pings += 1;
+        let is_whole = self.pings.is_multiple_of(2);
+        let is_elected = matches!(self.stage, Stage::Broadcasting(_));
+        if is_whole && is_elected && !core.is_quorum(count) {
             tracing::info!(member = %core.id(), "leads no more: there is no majority");
             return Next::Look;
         }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use zk_proto::{
@@ -26,6 +26,8 @@ pub(crate) struct Client {
     pub(crate) is_closing: bool,
     pub(crate) read_only: bool,
     pub(crate) asks_read_only: bool,
+    /// In milliseconds; 0 is one second.
+    pub(crate) asks_timeout: i32,
     pub(crate) last: Zxid,
     pub(crate) asked: VecDeque<(i32, OpCode)>,
     pub(crate) got: VecDeque<Got>,
@@ -134,7 +136,7 @@ impl World {
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: it.last,
-            timeout: 1000,
+            timeout: if it.asks_timeout == 0 { 1000 } else { it.asks_timeout },
             session_id: it.session.map_or(SessionId::NONE, |session| session.id),
             password: it.session.map_or(Password::EMPTY, |session| session.password),
             read_only: Some(it.asks_read_only),
@@ -221,13 +223,24 @@ impl World {
     }
 
     /// The data of a node as a client is shown it.
-    pub(crate) fn get(&mut self, client: usize, path: &str) -> Option<String> {
+    pub(crate) fn get(&mut self, client: usize, path: &str) -> String {
         match self.call(client, &get(path)) {
-            Some(Ok(Reply::Data { data, .. })) => {
-                Some(String::from_utf8(data.to_vec()).unwrap())
-            }
+            Some(Ok(Reply::Data { data, .. })) => String::from_utf8(data.to_vec()).unwrap(),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A client whose session ends so many milliseconds after it was last heard of.
+    pub(crate) fn client_of(&mut self, at: usize, timeout: i32) -> usize {
+        let client = self.add_client();
+        self.clients[client].asks_timeout = timeout;
+        self.connect(client, at);
+        assert!(self.until(20, |world| world.clients[client].is_up()), "no session: {self:?}");
+        client
+    }
+
+    pub(crate) fn session(&self, client: usize) -> SessionId {
+        self.clients[client].session.unwrap().id
     }
 }
 
@@ -255,9 +268,4 @@ pub(crate) fn set<'a>(path: &'a str, data: &'a str) -> Request<'a> {
 
 pub(crate) fn sync() -> Request<'static> {
     Request::Sync { path: "/".into() }
-}
-
-/// Fractions of the timeout after which a client that lives says something.
-pub(crate) fn interval(timeout: i32) -> Duration {
-    Duration::from_millis(timeout as u64) / 3
 }

@@ -133,13 +133,20 @@ impl World {
         self.flying.retain(|_, (from, to, _)| (*from, *to) != (a, b) && (*from, *to) != (b, a));
     }
 
+    /// Nothing arrives in one direction.
+    pub(crate) fn mute(&mut self, from: usize, to: usize) {
+        self.disturbed = self.now;
+        self.cut.insert((from, to));
+    }
+
     pub(crate) fn heal(&mut self) {
         self.disturbed = self.now;
         self.cut.clear();
     }
 
-    pub(crate) fn is_cut(&self, a: usize, b: usize) -> bool {
-        self.cut.contains(&(a, b))
+    /// Whether nothing is cut and everybody is up.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.cut.is_empty() && self.peers.iter().all(|peer| peer.state() != PeerState::Down)
     }
 
     /// Does what is next, if that is not after `end`.
