@@ -214,7 +214,11 @@ impl Client {
 
     /// Appends a reply without a body.
     pub(crate) fn reply_code(&mut self, xid: Xid, zxid: Zxid, code: ErrorCode) {
-        self.reply(xid, zxid, |_, _| if code.is_ok() { Ok(()) } else { Err(code) });
+        self.reply(
+            xid,
+            zxid,
+            |_, _| if code.is_ok() { Ok(()) } else { Err(code) },
+        );
     }
 }
 

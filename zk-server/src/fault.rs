@@ -76,7 +76,10 @@ impl Matcher {
         self.conn.is_none_or(|conn| conn == seen.conn)
             && self.session.is_none_or(|session| session == seen.session)
             && self.opcode.is_none_or(|opcode| opcode == seen.opcode)
-            && self.path.as_deref().is_none_or(|path| Some(path) == seen.path)
+            && self
+                .path
+                .as_deref()
+                .is_none_or(|path| Some(path) == seen.path)
     }
 }
 
@@ -158,7 +161,12 @@ mod tests {
     use super::*;
 
     fn seen<'a>(opcode: OpCode, path: Option<&'a str>) -> Seen<'a> {
-        Seen { conn: ConnId(1), session: SessionId(7), opcode, path }
+        Seen {
+            conn: ConnId(1),
+            session: SessionId(7),
+            opcode,
+            path,
+        }
     }
 
     #[test]
@@ -175,7 +183,10 @@ mod tests {
         assert_eq!(faults.take(seen(OpCode::DELETE, Some("/a"))), None);
         assert_eq!(faults.take(seen(OpCode::CREATE, None)), None);
         assert_eq!(faults.take(seen(OpCode::CREATE, Some("/a"))), None);
-        assert_eq!(faults.take(seen(OpCode::CREATE, Some("/a"))), Some(Fault::CutAfter));
+        assert_eq!(
+            faults.take(seen(OpCode::CREATE, Some("/a"))),
+            Some(Fault::CutAfter)
+        );
         assert!(faults.is_empty());
         assert_eq!(faults.take(seen(OpCode::CREATE, Some("/a"))), None);
     }

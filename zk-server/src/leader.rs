@@ -20,8 +20,9 @@ use std::{
 use zk_proto::{ErrorCode, Reader, Request, SessionId, Zxid};
 
 use crate::{
-    Alive, Caller, FromLeader, Options, Standing, Ticket, ToLeader, Tree, Txn, TxnKind,
-    Write, clock::Clock, prepare, prepare_reap,
+    Alive, Caller, FromLeader, Options, Standing, Ticket, ToLeader, Tree, Txn, TxnKind, Write,
+    clock::Clock,
+    prepare, prepare_reap,
     sessions::{Ownership, Sessions},
 };
 
@@ -248,4 +249,3 @@ impl std::fmt::Debug for Leader {
 fn duration(millis: i32) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
-

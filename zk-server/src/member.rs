@@ -115,7 +115,9 @@ impl Member {
         let next_session = (u64::from(options.member.0) << 56 | time) as i64;
         let mut halves = [0; 4];
         for (half, bytes) in halves.iter_mut().zip(secret.chunks_exact(8)) {
-            *half = bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            *half = bytes
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         }
         Self {
             conns: BTreeMap::new(),
@@ -160,7 +162,9 @@ impl Member {
         let limit = shared.options.max_connections_per_address;
         if limit > 0 && *count >= limit {
             tracing::debug!(%peer, limit, "too many connections");
-            shared.outputs.push_back(Output::Close { conn, abort: true });
+            shared
+                .outputs
+                .push_back(Output::Close { conn, abort: true });
             return;
         }
         *count += 1;
@@ -266,9 +270,7 @@ impl Member {
             let client = &connection.client;
             match client.stage {
                 Stage::Greeting { .. } | Stage::Active { .. } => self.shared.may_serve(client),
-                Stage::Opening(_) => {
-                    connection.decoder.buffered() <= self.shared.options.max_frame
-                }
+                Stage::Opening(_) => connection.decoder.buffered() <= self.shared.options.max_frame,
                 Stage::Asked | Stage::Gone { .. } => false,
             }
         })
@@ -337,6 +339,7 @@ impl Member {
             return;
         }
         shared.detach(client);
+        client.waiting.clear();
         client.output.release();
         let abort = ending == Ending::Abort;
         if abort || client.output.len() == 0 {
@@ -379,7 +382,9 @@ impl Member {
         }
         if !sessions.is_empty() {
             let member = self.shared.options.member;
-            self.shared.to_leader.push_back(ToLeader::Touch { member, sessions });
+            self.shared
+                .to_leader
+                .push_back(ToLeader::Touch { member, sessions });
         }
     }
 }

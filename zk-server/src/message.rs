@@ -116,9 +116,9 @@ impl FromLeader {
     pub fn member(&self) -> Option<MemberId> {
         match self {
             Self::Commit { .. } => None,
-            Self::Synced { ticket }
-            | Self::Revalidated { ticket, .. }
-            | Self::Moved { ticket } => Some(ticket.member),
+            Self::Synced { ticket } | Self::Revalidated { ticket, .. } | Self::Moved { ticket } => {
+                Some(ticket.member)
+            }
         }
     }
 }

@@ -131,7 +131,10 @@ impl Options {
     /// The shortest and the longest session timeout given out: at least 1 ms, in this order, and
     /// what fits into the 31 bits of the protocol.
     pub fn session_timeouts(&self) -> (Duration, Duration) {
-        let (least, most) = (Duration::from_millis(1), Duration::from_millis(i32::MAX as u64));
+        let (least, most) = (
+            Duration::from_millis(1),
+            Duration::from_millis(i32::MAX as u64),
+        );
         let min = self.min_session_timeout.unwrap_or(self.tick * 2);
         let max = self.max_session_timeout.unwrap_or(self.tick * 20);
         let min = min.clamp(least, most);
@@ -218,6 +221,13 @@ impl Options {
         self
     }
 
+    /// Refuse what exceeds a hard quota (`enforceQuota`). One of the [`settings`](Self::settings).
+    #[must_use]
+    pub fn enforce_quota(mut self) -> Self {
+        self.settings.enforce_quota = true;
+        self
+    }
+
     /// A user of the scheme `digest` for whom no access control list counts.
     #[must_use]
     pub fn super_user(self, user: &str, password: &str) -> Self {
@@ -243,6 +253,7 @@ impl Options {
     #[must_use]
     pub fn sasl(mut self, factory: Arc<dyn SaslFactory>) -> Self {
         self.sasl = Some(factory);
+        self.settings.sasl = true;
         self
     }
 
@@ -265,7 +276,10 @@ impl Options {
     /// default, is all. `isro` is always among them in read-only mode.
     #[must_use]
     pub fn whitelist(mut self, words: &str) -> Self {
-        let words: BTreeSet<_> = words.split(',').map(|word| word.trim().to_owned()).collect();
+        let words: BTreeSet<_> = words
+            .split(',')
+            .map(|word| word.trim().to_owned())
+            .collect();
         self.whitelist = if words.contains("*") {
             Whitelist::All
         } else {

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use zk_proto::OpCode;
+
 use crate::Release;
 
 impl Release {
@@ -21,6 +23,24 @@ impl Release {
     /// Whether a path can be watched in several modes by one connection.
     pub(crate) const fn watch_modes_coexist(self) -> bool {
         matches!(self, Self::V3_9)
+    }
+
+    /// Whether a write takes a number before its body is read, so that one that cannot be read has
+    /// one, too. That of a multi always does.
+    pub(crate) const fn numbers_unreadable(self, opcode: OpCode) -> bool {
+        match opcode {
+            OpCode::MULTI => true,
+            OpCode::CREATE
+            | OpCode::CREATE2
+            | OpCode::CREATE_CONTAINER
+            | OpCode::CREATE_TTL
+            | OpCode::DELETE
+            | OpCode::SET_DATA
+            | OpCode::SET_ACL
+            | OpCode::CHECK
+            | OpCode::RECONFIG => matches!(self, Self::V3_8),
+            OpCode(_) => false,
+        }
     }
 
     /// Whether a check outside of a multi is executed, though never answered when it succeeds.

@@ -16,7 +16,10 @@ pub trait SaslServer: Send {
 
 /// What follows from a token of the client.
 #[derive(Clone, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "an exchange goes on, or it ends in one of two ways")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an exchange goes on, or it ends in one of two ways"
+)]
 pub enum SaslStep {
     /// The exchange goes on.
     Continue(Vec<u8>),

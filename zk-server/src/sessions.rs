@@ -145,7 +145,9 @@ impl Sessions {
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (Duration, &BTreeSet<SessionId>)> {
         let tick = self.tick;
         let at = move |bucket| end_of(tick, bucket);
-        self.buckets.iter().map(move |(&bucket, sessions)| (at(bucket), sessions))
+        self.buckets
+            .iter()
+            .map(move |(&bucket, sessions)| (at(bucket), sessions))
     }
 
     fn bucket(&self, now: Duration, timeout: Duration) -> u64 {
@@ -189,7 +191,10 @@ mod tests {
             let mut sessions = Sessions::new(TICK);
             sessions.add(ms(start), A, ms(5000), None);
             let at = sessions.next_expiry().unwrap();
-            assert!(at > ms(start + 5000) && at <= ms(start + 7000), "{start}: {at:?}");
+            assert!(
+                at > ms(start + 5000) && at <= ms(start + 7000),
+                "{start}: {at:?}"
+            );
             assert_eq!(sessions.pop_expired(at - ms(1)), None);
             assert_eq!(sessions.pop_expired(at), Some(A));
             assert_eq!(sessions.pop_expired(at), None);

@@ -90,8 +90,14 @@ impl Standalone {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let leader = self.leader.poll_timeout().filter(|_| !self.member.is_read_only());
-        [self.member.poll_timeout(), leader].into_iter().flatten().min()
+        let leader = self
+            .leader
+            .poll_timeout()
+            .filter(|_| !self.member.is_read_only());
+        [self.member.poll_timeout(), leader]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether to read from a connection.

@@ -155,7 +155,8 @@ impl Server {
 
     /// Whether a session is alive.
     pub fn is_alive(&self, session: SessionId) -> bool {
-        self.call(move |server, _| server.is_alive(session)).unwrap_or(false)
+        self.call(move |server, _| server.is_alive(session))
+            .unwrap_or(false)
     }
 
     /// The sessions that there are.
@@ -202,7 +203,8 @@ impl Server {
 
     /// The number of connections.
     pub fn connections(&self) -> usize {
-        self.call(|server, _| server.member().connections()).unwrap_or(0)
+        self.call(|server, _| server.member().connections())
+            .unwrap_or(0)
     }
 
     /// Does something with the server on its thread, between two events. `None` if the thread has
@@ -236,7 +238,9 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
     }
 }
 
@@ -305,7 +309,10 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// Every variant of [`StartError`].
-    #[expect(clippy::disallowed_methods, reason = "here the server meets clock and threads")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "here the server meets clock and threads"
+    )]
     pub fn start(self) -> Result<Server, StartError> {
         let listen = |source| StartError::Listen {
             addr: self.addr,

@@ -19,8 +19,8 @@ use crate::{ConnId, Release};
 
 mod registry;
 
-use registry::Registry;
 pub(crate) use registry::Modes;
+use registry::Registry;
 
 /// Both registries.
 #[derive(Debug)]
@@ -124,7 +124,11 @@ impl Watches {
     /// The modes that a type is about, in each registry.
     fn modes_of(&self, kind: WatcherType) -> Option<(Modes, Modes)> {
         // Before 3.9 the mode is no part of what is looked up.
-        let standard = if self.coexist { Modes::STANDARD } else { Modes::ALL };
+        let standard = if self.coexist {
+            Modes::STANDARD
+        } else {
+            Modes::ALL
+        };
         Some(match kind {
             WatcherType::DATA => (standard, Modes::NONE),
             WatcherType::CHILDREN => (Modes::NONE, standard),

@@ -43,11 +43,24 @@ impl Member {
         let always = word == "isro" && options.read_only_mode;
         let known = matches!(
             word,
-            "ruok" | "isro" | "srvr" | "stat" | "cons" | "conf" | "mntr" | "envi" | "dump" | "wchs"
-                | "wchc" | "wchp"
+            "ruok"
+                | "isro"
+                | "srvr"
+                | "stat"
+                | "cons"
+                | "conf"
+                | "mntr"
+                | "envi"
+                | "dump"
+                | "wchs"
+                | "wchc"
+                | "wchp"
         );
         if !known || !always && !options.whitelist.allows(word) {
-            return writeln!(text, "{word} is not executed because it is not in the whitelist.");
+            return writeln!(
+                text,
+                "{word} is not executed because it is not in the whitelist."
+            );
         }
         let serving = self.is_serving();
         match word {
@@ -60,7 +73,10 @@ impl Member {
             "conf" => self.conf(text),
             "envi" => self.envi(text),
             _ if !serving => {
-                writeln!(text, "This ZooKeeper instance is not currently serving requests")
+                writeln!(
+                    text,
+                    "This ZooKeeper instance is not currently serving requests"
+                )
             }
             "srvr" => {
                 self.version(text)?;
@@ -92,7 +108,10 @@ impl Member {
 
     fn version(&self, text: &mut String) -> fmt::Result {
         let version = self.shared.options.release.version();
-        writeln!(text, "Zookeeper version: {version}-in-memory, built on {BUILT}")
+        writeln!(
+            text,
+            "Zookeeper version: {version}-in-memory, built on {BUILT}"
+        )
     }
 
     fn server(&self, text: &mut String) -> fmt::Result {
@@ -131,7 +150,12 @@ impl Member {
     fn dump(&self, leader: Option<&Leader>, text: &mut String) -> fmt::Result {
         writeln!(text, "SessionTracker dump:")?;
         let buckets: Vec<_> = leader.into_iter().flat_map(Leader::expiries).collect();
-        writeln!(text, "Session Sets ({})/({}):", buckets.len(), self.sessions().len())?;
+        writeln!(
+            text,
+            "Session Sets ({})/({}):",
+            buckets.len(),
+            self.sessions().len()
+        )?;
         for (at, sessions) in buckets {
             writeln!(text, "{} expire at {}:", sessions.len(), Since(at))?;
             for session in sessions {
@@ -199,7 +223,10 @@ impl Member {
     }
 
     fn outstanding(&self) -> usize {
-        self.conns.values().map(|connection| connection.client.waiting.len()).sum()
+        self.conns
+            .values()
+            .map(|connection| connection.client.waiting.len())
+            .sum()
     }
 }
 

@@ -19,16 +19,18 @@ impl Member {
         self.shared.clock.advance(now);
         match message {
             FromLeader::Commit { txn, ticket } => self.commit(&txn, ticket),
-            FromLeader::Synced { ticket } => self.answer_waiting(ticket, |client, waiting, zxid| {
-                let request = Request::decode(OpCode::SYNC, &mut Reader::new(&waiting.body));
-                client.reply(waiting.header.xid, zxid, |_, out| match request {
-                    Ok(Request::Sync { path }) => {
-                        put_text(out, &path);
-                        Ok(())
-                    }
-                    Ok(_) | Err(_) => Err(ErrorCode::MARSHALLING_ERROR),
-                });
-            }),
+            FromLeader::Synced { ticket } => {
+                self.answer_waiting(ticket, |client, waiting, zxid| {
+                    let request = Request::decode(OpCode::SYNC, &mut Reader::new(&waiting.body));
+                    client.reply(waiting.header.xid, zxid, |_, out| match request {
+                        Ok(Request::Sync { path }) => {
+                            put_text(out, &path);
+                            Ok(())
+                        }
+                        Ok(_) | Err(_) => Err(ErrorCode::MARSHALLING_ERROR),
+                    });
+                })
+            }
             FromLeader::Revalidated { ticket, alive } => self.opened(ticket, alive),
             FromLeader::Moved { ticket } => {
                 if self.is_ours(&ticket) {
@@ -90,7 +92,9 @@ impl Member {
         };
         for change in changes.drain(..) {
             self.heard.clear();
-            shared.watches.trigger(change.event, &change.path, &mut self.heard);
+            shared
+                .watches
+                .trigger(change.event, &change.path, &mut self.heard);
             if self.heard.is_empty() {
                 continue;
             }
@@ -121,11 +125,7 @@ impl Member {
     }
 
     /// Answers the request that a connection has waited for longest, and those behind it.
-    fn answer_waiting(
-        &mut self,
-        ticket: Ticket,
-        answer: impl FnOnce(&mut Client, &Waiting, Zxid),
-    ) {
+    fn answer_waiting(&mut self, ticket: Ticket, answer: impl FnOnce(&mut Client, &Waiting, Zxid)) {
         if !self.is_ours(&ticket) {
             return;
         }
@@ -135,7 +135,11 @@ impl Member {
         let place = Place::Leader {
             serial: ticket.serial,
         };
-        if client.waiting.front().is_none_or(|first| first.place != place) {
+        if client
+            .waiting
+            .front()
+            .is_none_or(|first| first.place != place)
+        {
             return;
         }
         let Some(waiting) = client.waiting.pop_front() else {

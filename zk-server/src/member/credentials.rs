@@ -100,7 +100,11 @@ impl Shared {
     /// Whether the client is who it must be to ask for anything.
     pub(super) fn is_authenticated(&self, client: &Client) -> bool {
         let schemes = &self.options.enforced_schemes;
-        schemes.is_empty() || client.ids.iter().any(|id| schemes.iter().any(|s| *s == id.scheme))
+        schemes.is_empty()
+            || client
+                .ids
+                .iter()
+                .any(|id| schemes.iter().any(|s| *s == id.scheme))
     }
 }
 
@@ -121,7 +125,9 @@ fn put_token(client: &mut Client, header: RequestHeader, err: ErrorCode, token: 
 /// The identity of a digest credential: the name, and the hash of all of it. A colon is not needed
 /// (`DigestAuthenticationProvider.generateDigest`).
 fn digest_id(credential: &str) -> String {
-    let user = credential.split_once(':').map_or(credential, |(user, _)| user);
+    let user = credential
+        .split_once(':')
+        .map_or(credential, |(user, _)| user);
     let mut id = format!("{user}:");
     STANDARD.encode_string(Sha1::digest(credential), &mut id);
     id

@@ -49,7 +49,11 @@ impl Shared {
                 let known = self.watches.add_lasting(*mode, path, client.id);
                 client.reply(xid, zxid, |_, out| {
                     put_int(out, 0);
-                    if known { Ok(()) } else { Err(ErrorCode::MARSHALLING_ERROR) }
+                    if known {
+                        Ok(())
+                    } else {
+                        Err(ErrorCode::MARSHALLING_ERROR)
+                    }
                 });
                 self.bound_watches(client);
             }
@@ -88,7 +92,11 @@ impl Shared {
 
     fn read(&self, client: &mut Client, xid: Xid, request: &Request<'_>) -> ErrorCode {
         let session = client.session().unwrap_or_default();
-        let standing = if client.is_local() { Standing::Local } else { Standing::Global };
+        let standing = if client.is_local() {
+            Standing::Local
+        } else {
+            Standing::Global
+        };
         let (tree, settings) = (&self.tree, &self.options.settings);
         client.reply(xid, tree.last_zxid(), |ids, out| {
             let caller = Caller {
@@ -140,7 +148,10 @@ impl Shared {
         }
         let lasting = [
             (zk_proto::AddWatchMode::PERSISTENT, &watches.persistent),
-            (zk_proto::AddWatchMode::PERSISTENT_RECURSIVE, &watches.recursive),
+            (
+                zk_proto::AddWatchMode::PERSISTENT_RECURSIVE,
+                &watches.recursive,
+            ),
         ];
         for (mode, paths) in lasting {
             for path in paths {

@@ -88,7 +88,10 @@ impl Member {
 
     pub(super) fn check_leader(&mut self) {
         let now = self.shared.clock.now();
-        if self.leader_deadline().is_some_and(|deadline| deadline <= now) {
+        if self
+            .leader_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
             tracing::info!(member = %self.shared.options.member, "the leader is lost");
             self.leave(now);
         }

@@ -20,7 +20,10 @@ impl Shared {
     pub(super) fn serve(&mut self, client: &mut Client, decoder: &mut FrameDecoder) {
         self.serve_waiting(client);
         if matches!(client.stage, Stage::Greeting { .. })
-            && let Some(word) = decoder.peek().first_chunk().filter(|word| is_four_letter(word))
+            && let Some(word) = decoder
+                .peek()
+                .first_chunk()
+                .filter(|word| is_four_letter(word))
         {
             self.words.push_back((client.id, *word));
             self.leave_greeting(client);
@@ -32,7 +35,11 @@ impl Shared {
                 Ok(Some(Frame::Whole { chunk, range })) => self.handle_frame(client, chunk, range),
                 Ok(Some(Frame::TooLarge { .. })) | Err(_) => client.end(Ending::Flush),
                 Ok(None) => {
-                    let prefix = decoder.peek().first_chunk().copied().map(u32::from_be_bytes);
+                    let prefix = decoder
+                        .peek()
+                        .first_chunk()
+                        .copied()
+                        .map(u32::from_be_bytes);
                     let limit = self.options.max_frame;
                     if prefix.is_some_and(|length| length as usize > limit) {
                         client.end(Ending::Flush);
@@ -45,7 +52,10 @@ impl Shared {
 
     /// The requests that waited behind one at the leader, up to the next of that kind.
     pub(super) fn serve_waiting(&mut self, client: &mut Client) {
-        while client.waiting.front().is_some_and(|first| first.place == Place::Here)
+        while client
+            .waiting
+            .front()
+            .is_some_and(|first| first.place == Place::Here)
             && client.ending.is_none()
             && client.output.len() < self.options.output_high_water
         {
@@ -95,11 +105,11 @@ impl Shared {
             return self.execute(client, header, chunk, body, fault);
         }
         let body = chunk.slice(body);
-        let place = match Request::decode(header.opcode, &mut Reader::new(&body)) {
-            Ok(request) if self.is_for_leader(&request) && !is_answer(fault) => {
-                self.forward(client, header, &request, body.clone())
-            }
-            Ok(_) | Err(_) => Place::Here,
+        let request = Request::decode(header.opcode, &mut Reader::new(&body));
+        let place = if self.is_for_leader(header.opcode, &request) && !is_answer(fault) {
+            self.forward(client, header.opcode, body.clone())
+        } else {
+            Place::Here
         };
         client.waiting.push_back(Waiting {
             header,
@@ -124,18 +134,19 @@ impl Shared {
             return client.reply_code(header.xid, zxid, code);
         }
         let mut reader = Reader::within(chunk, body.clone());
-        match Request::decode(header.opcode, &mut reader) {
+        let request = Request::decode(header.opcode, &mut reader);
+        if self.is_for_leader(header.opcode, &request) {
+            let body = chunk.slice(body);
+            let place = self.forward(client, header.opcode, body.clone());
+            return client.waiting.push_back(Waiting {
+                header,
+                body,
+                place,
+                fault,
+            });
+        }
+        match request {
             Ok(request) if self.is_unknown(&request) => refuse(client, header),
-            Ok(request) if self.is_for_leader(&request) => {
-                let body = chunk.slice(body);
-                let place = self.forward(client, header, &request, body.clone());
-                return client.waiting.push_back(Waiting {
-                    header,
-                    body,
-                    place,
-                    fault,
-                });
-            }
             Ok(request) => self.answer(client, header, &request),
             Err(DecodeError::UnknownOpcode(_)) => refuse(client, header),
             Err(_) => client.reply_code(header.xid, zxid, ErrorCode::MARSHALLING_ERROR),
@@ -144,13 +155,7 @@ impl Shared {
     }
 
     /// Sends a request to the leader; its reply has a place then.
-    fn forward(
-        &mut self,
-        client: &mut Client,
-        header: RequestHeader,
-        request: &Request<'_>,
-        body: Bytes,
-    ) -> Place {
+    fn forward(&mut self, client: &mut Client, opcode: OpCode, body: Bytes) -> Place {
         let serial = client.serial();
         let ticket = Ticket {
             member: self.options.member,
@@ -158,13 +163,13 @@ impl Shared {
             serial,
         };
         let session = client.session().unwrap_or_default();
-        self.to_leader.push_back(match request {
-            Request::Sync { .. } => ToLeader::Sync { ticket },
-            Request::CloseSession => ToLeader::CloseSession { ticket, session },
-            _ => ToLeader::Write(Write {
+        self.to_leader.push_back(match opcode {
+            OpCode::SYNC => ToLeader::Sync { ticket },
+            OpCode::CLOSE_SESSION => ToLeader::CloseSession { ticket, session },
+            OpCode(_) => ToLeader::Write(Write {
                 ticket,
                 session,
-                opcode: header.opcode,
+                opcode,
                 body,
                 ids: client.ids.clone(),
             }),
@@ -172,13 +177,16 @@ impl Shared {
         Place::Leader { serial }
     }
 
-    fn is_for_leader(&self, request: &Request<'_>) -> bool {
-        match self.mode {
-            Mode::Serving(_) => {
+    fn is_for_leader(&self, opcode: OpCode, request: &Result<Request<'_>, DecodeError>) -> bool {
+        if !matches!(self.mode, Mode::Serving(_)) {
+            return false;
+        }
+        match request {
+            Ok(request) => {
                 matches!(request, Request::CloseSession)
                     || request.is_quorum() && !self.is_unknown(request)
             }
-            Mode::ReadOnly | Mode::Down => false,
+            Err(_) => self.options.release.numbers_unreadable(opcode),
         }
     }
 

@@ -64,7 +64,8 @@ struct Socket {
 impl EventLoop {
     /// Registers what the loop listens to, and makes what wakes it.
     pub(super) fn register(poll: &Poll, listener: &mut TcpListener) -> io::Result<Waker> {
-        poll.registry().register(listener, LISTENER, Interest::READABLE)?;
+        poll.registry()
+            .register(listener, LISTENER, Interest::READABLE)?;
         Waker::new(poll.registry(), WAKER)
     }
 
@@ -145,14 +146,20 @@ impl EventLoop {
 
     fn timeout(&self) -> Option<Duration> {
         let rest = |at: Instant| at.saturating_duration_since(now());
-        let busy = self.readable.iter().any(|conn| self.server.wants_read(*conn));
+        let busy = self
+            .readable
+            .iter()
+            .any(|conn| self.server.wants_read(*conn));
         if busy {
             return Some(Duration::ZERO);
         }
         let closing = self.closing.front().map(|(at, _)| *at);
         let due = [self.server.poll_timeout(), self.accept_again, closing];
         // The poll counts milliseconds and must not come back too early over and over.
-        due.into_iter().flatten().min().map(|at| rest(at) + Duration::from_millis(1))
+        due.into_iter()
+            .flatten()
+            .min()
+            .map(|at| rest(at) + Duration::from_millis(1))
     }
 
     fn accept(&mut self) {
@@ -168,7 +175,10 @@ impl EventLoop {
                         continue;
                     };
                     let registry = self.poll.registry();
-                    if registry.register(&mut stream, Token(token), interest).is_err() {
+                    if registry
+                        .register(&mut stream, Token(token), interest)
+                        .is_err()
+                    {
                         continue;
                     }
                     let socket = Socket {

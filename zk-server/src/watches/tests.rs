@@ -18,7 +18,10 @@ fn a_standard_watch_fires_once_for_each_registry() {
     assert_eq!(watches.count(), 2);
     assert_eq!(heard(&mut watches, EventType::NODE_DATA_CHANGED, "/a"), [A]);
     assert_eq!(heard(&mut watches, EventType::NODE_DATA_CHANGED, "/a"), []);
-    assert_eq!(heard(&mut watches, EventType::NODE_CHILDREN_CHANGED, "/a"), [A]);
+    assert_eq!(
+        heard(&mut watches, EventType::NODE_CHILDREN_CHANGED, "/a"),
+        [A]
+    );
     assert_eq!((watches.count(), watches.bytes_of(A)), (0, 0));
 }
 
@@ -39,12 +42,23 @@ fn a_recursive_watch_covers_what_is_below_and_no_lists_of_children() {
     assert!(watches.add_lasting(AddWatchMode::PERSISTENT_RECURSIVE, "/p", A));
     assert!(watches.add_lasting(AddWatchMode::PERSISTENT_RECURSIVE, "/", B));
     for path in ["/p", "/p/x", "/p/x/y"] {
-        assert_eq!(heard(&mut watches, EventType::NODE_CREATED, path), [A, B], "{path}");
+        assert_eq!(
+            heard(&mut watches, EventType::NODE_CREATED, path),
+            [A, B],
+            "{path}"
+        );
     }
     for path in ["/pother", "/", "/q"] {
-        assert_eq!(heard(&mut watches, EventType::NODE_DELETED, path), [B], "{path}");
+        assert_eq!(
+            heard(&mut watches, EventType::NODE_DELETED, path),
+            [B],
+            "{path}"
+        );
     }
-    assert_eq!(heard(&mut watches, EventType::NODE_CHILDREN_CHANGED, "/p"), []);
+    assert_eq!(
+        heard(&mut watches, EventType::NODE_CHILDREN_CHANGED, "/p"),
+        []
+    );
 }
 
 #[test]
@@ -54,8 +68,14 @@ fn modes_coexist_since_3_9_and_replace_each_other_before() {
         watches.add_lasting(AddWatchMode::PERSISTENT, "/a", A);
         watches.add(Kind::Data, "/a", A);
         assert_eq!(heard(&mut watches, EventType::NODE_DATA_CHANGED, "/a"), [A]);
-        assert_eq!(heard(&mut watches, EventType::NODE_DATA_CHANGED, "/a").len(), usize::from(survives));
-        assert_eq!(heard(&mut watches, EventType::NODE_CHILDREN_CHANGED, "/a"), [A]);
+        assert_eq!(
+            heard(&mut watches, EventType::NODE_DATA_CHANGED, "/a").len(),
+            usize::from(survives)
+        );
+        assert_eq!(
+            heard(&mut watches, EventType::NODE_CHILDREN_CHANGED, "/a"),
+            [A]
+        );
         watches.add_lasting(AddWatchMode::PERSISTENT_RECURSIVE, "/a", A);
         assert_eq!(
             heard(&mut watches, EventType::NODE_CHILDREN_CHANGED, "/a").len(),
@@ -70,7 +90,10 @@ fn what_removal_matches_depends_on_the_release() {
     new.add_lasting(AddWatchMode::PERSISTENT, "/a", A);
     assert_eq!(new.remove(WatcherType::DATA, "/a", A), Some(false));
     assert_eq!(new.check(WatcherType::PERSISTENT, "/a", B), Some(false));
-    assert_eq!(new.check(WatcherType::PERSISTENT_RECURSIVE, "/a", A), Some(false));
+    assert_eq!(
+        new.check(WatcherType::PERSISTENT_RECURSIVE, "/a", A),
+        Some(false)
+    );
     assert_eq!(new.remove(WatcherType::PERSISTENT, "/a", A), Some(true));
     assert_eq!((new.check(WatcherType(9), "/a", A), new.count()), (None, 0));
 

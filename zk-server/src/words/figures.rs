@@ -9,7 +9,11 @@ impl Member {
         let options = &self.shared.options;
         let (min, max) = options.session_timeouts();
         writeln!(text, "tickTime={}", options.tick.as_millis())?;
-        writeln!(text, "maxClientCnxns={}", options.max_connections_per_address)?;
+        writeln!(
+            text,
+            "maxClientCnxns={}",
+            options.max_connections_per_address
+        )?;
         writeln!(text, "minSessionTimeout={}", min.as_millis())?;
         writeln!(text, "maxSessionTimeout={}", max.as_millis())?;
         writeln!(text, "serverId={}", options.member)?;

@@ -102,7 +102,11 @@ impl Rig {
                     if !abort {
                         self.take(conn);
                     }
-                    let closed = if abort { Closed::Aborted } else { Closed::Orderly };
+                    let closed = if abort {
+                        Closed::Aborted
+                    } else {
+                        Closed::Orderly
+                    };
                     let peer = self.peers.get_mut(&conn).unwrap();
                     assert_eq!(peer.closed.replace(closed), None, "{conn} closed twice");
                 }
@@ -161,7 +165,11 @@ impl Rig {
     }
 
     /// The same session on another connection.
-    pub(crate) fn reconnect(&mut self, session: Session, last: i64) -> (ConnId, Option<ConnectReply>) {
+    pub(crate) fn reconnect(
+        &mut self,
+        session: Session,
+        last: i64,
+    ) -> (ConnId, Option<ConnectReply>) {
         let conn = self.accept();
         let request = ConnectRequest {
             session_id: session.id,
@@ -178,11 +186,18 @@ impl Rig {
     }
 
     /// Asks and takes the reply, which is the only frame that came.
-    pub(crate) fn call(&mut self, session: Session, request: &Request<'_>) -> Result<Reply, ErrorCode> {
+    pub(crate) fn call(
+        &mut self,
+        session: Session,
+        request: &Request<'_>,
+    ) -> Result<Reply, ErrorCode> {
         self.ask(session, 77, request);
         match self.got(session, request.opcode()) {
             Some(Got::Reply(77, _, code, reply)) => {
-                assert!(self.peers[&session.conn].frames.is_empty(), "more than the reply");
+                assert!(
+                    self.peers[&session.conn].frames.is_empty(),
+                    "more than the reply"
+                );
                 reply.ok_or(code)
             }
             other => panic!("{request:?}: {other:?}"),
@@ -234,7 +249,12 @@ pub(crate) fn session(conn: ConnId, reply: Option<ConnectReply>) -> Session {
         password,
         ..
     } = response;
-    Session { conn, id, password, timeout }
+    Session {
+        conn,
+        id,
+        password,
+        timeout,
+    }
 }
 
 pub(crate) fn new_session(timeout: i32) -> ConnectRequest {
@@ -272,13 +292,23 @@ pub(crate) fn create(path: &str, mode: CreateMode) -> Request<'_> {
 }
 
 pub(crate) fn get(path: &str, watch: bool) -> Request<'_> {
-    Request::GetData { path: path.into(), watch }
+    Request::GetData {
+        path: path.into(),
+        watch,
+    }
 }
 
 pub(crate) fn set<'a>(path: &'a str, data: &'a [u8]) -> Request<'a> {
-    Request::SetData { path: path.into(), data: Some(data.into()), version: -1 }
+    Request::SetData {
+        path: path.into(),
+        data: Some(data.into()),
+        version: -1,
+    }
 }
 
 pub(crate) fn delete(path: &str) -> Request<'_> {
-    Request::Delete { path: path.into(), version: -1 }
+    Request::Delete {
+        path: path.into(),
+        version: -1,
+    }
 }

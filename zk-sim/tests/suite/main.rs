@@ -1,0 +1,16 @@
+//! Tests of the simulator, with tiny servers of their own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "these are tests, helpers among them included"
+)]
+
+mod chaos;
+mod clients;
+mod echo;
+mod endings;
+mod machines;
+mod network;
+mod servers;
+mod standalone;
+mod tiny;
