@@ -334,3 +334,6 @@ impl Peer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -288,3 +288,15 @@ fn what_one_disk_has_lost_it_gets_back() {
     assert!(has(&world, liar, "/c"));
     world.check_end();
 }
+
+#[test]
+fn an_idle_ensemble_has_little_to_do() {
+    let mut world = World::with(3, 12, zk_server::Options::new(), |ensemble| ensemble);
+    world.settle();
+    let (begin, steps) = (world.now, world.steps);
+    world.run(std::time::Duration::from_secs(1000));
+    assert_eq!(world.now, begin + std::time::Duration::from_secs(1000));
+    // Two pings a second, their answers, and the timers.
+    let steps = world.steps - steps;
+    assert!(steps <= 6000, "{steps} steps in 1000 seconds");
+}

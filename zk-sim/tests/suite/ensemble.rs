@@ -137,9 +137,12 @@ fn minute(seed: u64) -> (u128, usize) {
             let client = Client::builder(&hosts).start(machine.handler());
             async move {
                 let client = client.expect("the options are valid");
-                loop {
-                    let created = client.create("/q-", machine.name()).sequential();
-                    created.ephemeral().await.ok();
+                for round in 0_u64.. {
+                    let path = format!("/{}-{}", machine.name(), round % 10);
+                    let created = client.create(&path, "").ephemeral().await;
+                    if created.is_err() {
+                        client.delete(&path).await.ok();
+                    }
                     client.get_children("/").await.ok();
                     machine.sleep(Duration::from_millis(300)).await;
                 }
