@@ -100,7 +100,10 @@ impl Ensemble {
         let mut config = String::new();
         for voter in &voters {
             // Writing to a string does not fail.
-            let _ = writeln!(config, "server.{voter}=member-{voter}:2888:3888:participant;2181");
+            let _ = writeln!(
+                config,
+                "server.{voter}=member-{voter}:2888:3888:participant;2181"
+            );
         }
         config.push_str("version=0");
         Self {
@@ -198,7 +201,11 @@ impl Peer {
         self.crash();
         let disk = &mut self.site.disk;
         disk.truncate(disk.log().len().saturating_sub(count));
-        if disk.image.as_ref().is_some_and(|image| !disk.has(image.tree.last_zxid())) {
+        if disk
+            .image
+            .as_ref()
+            .is_some_and(|image| !disk.has(image.tree.last_zxid()))
+        {
             let mut image = Image::new(&self.site.ensemble.config);
             image.replay(disk.committed());
             disk.image = Some(image);
@@ -268,7 +275,10 @@ impl Peer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Running { memory, state } = self.running.as_ref()?;
         let applying = memory.next_apply();
-        [memory.member.poll_timeout(), state.poll_timeout(), applying].into_iter().flatten().min()
+        [memory.member.poll_timeout(), state.poll_timeout(), applying]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether to read from a connection.
@@ -298,7 +308,8 @@ impl Peer {
 
     /// Whether it serves writes, too.
     pub fn is_serving(&self) -> bool {
-        self.member().is_some_and(|member| member.is_serving() && !member.is_read_only())
+        self.member()
+            .is_some_and(|member| member.is_serving() && !member.is_read_only())
     }
 
     /// Who decides, if it is here.

@@ -80,7 +80,10 @@ impl Disk {
 
     /// Takes note that the next transaction is committed, if it is not behind `zxid`.
     pub(super) fn commit_next(&mut self, zxid: Zxid) -> Option<Arc<Txn>> {
-        let txn = self.log.get(self.committed).filter(|txn| txn.zxid <= zxid)?;
+        let txn = self
+            .log
+            .get(self.committed)
+            .filter(|txn| txn.zxid <= zxid)?;
         self.committed += 1;
         Some(Arc::clone(txn))
     }

@@ -13,7 +13,10 @@ use super::{
 const ME: MemberId = MemberId(1);
 const TWO: MemberId = MemberId(2);
 const THREE: MemberId = MemberId(3);
-const LINK: LinkId = LinkId { follower: TWO, number: 1 };
+const LINK: LinkId = LinkId {
+    follower: TWO,
+    number: 1,
+};
 
 struct Rig {
     peer: Peer,
@@ -45,9 +48,17 @@ impl Rig {
     fn elect(&mut self, leader: MemberId) {
         let current = self.peer.site.disk.current;
         let epoch = if leader == ME { current } else { current + 1 };
-        let vote = Vote { epoch, last: Zxid::ZERO, leader };
+        let vote = Vote {
+            epoch,
+            last: Zxid::ZERO,
+            leader,
+        };
         for from in [TWO, THREE] {
-            let notice = Notice { stance: Stance::Looking, round: 1, vote };
+            let notice = Notice {
+                stance: Stance::Looking,
+                round: 1,
+                vote,
+            };
             self.give(from, Body::Notice(notice));
         }
         self.take();
@@ -57,14 +68,28 @@ impl Rig {
     fn follower_says(&mut self, packet: Packet) {
         let number = self.sent;
         self.sent += 1;
-        self.give(TWO, Body::Linked { link: LINK, number, packet });
+        self.give(
+            TWO,
+            Body::Linked {
+                link: LINK,
+                number,
+                packet,
+            },
+        );
     }
 
     /// The next message of member 3 to us as its follower.
     fn leader_says(&mut self, link: LinkId, packet: Packet) {
         let number = self.sent;
         self.sent += 1;
-        self.give(THREE, Body::Linked { link, number, packet });
+        self.give(
+            THREE,
+            Body::Linked {
+                link,
+                number,
+                packet,
+            },
+        );
     }
 
     fn take(&mut self) -> Vec<(MemberId, Body)> {
@@ -77,14 +102,19 @@ impl Rig {
 
     fn labels(&mut self) -> Vec<&'static str> {
         let all = self.take();
-        all.into_iter().map(|(_, body)| PeerMessage(body).label()).collect()
+        all.into_iter()
+            .map(|(_, body)| PeerMessage(body).label())
+            .collect()
     }
 
     /// Leads, with member 2 as its follower.
     fn lead(&mut self) {
         self.elect(ME);
         self.follower_says(Packet::Info { accepted: 0 });
-        self.follower_says(Packet::Joined { current: Some(0), last: Zxid::ZERO });
+        self.follower_says(Packet::Joined {
+            current: Some(0),
+            last: Zxid::ZERO,
+        });
         let zxid = Leader::begin_of(self.peer.site.disk.current);
         self.follower_says(Packet::Ack { zxid });
         assert!(self.peer.is_serving());
@@ -101,7 +131,10 @@ fn a_leader_gives_up_if_one_that_it_counts_on_has_more() {
         rig.follower_says(Packet::Info { accepted: 2 });
         assert_eq!(rig.labels(), ["epoch"]);
         let last = Zxid(last);
-        rig.follower_says(Packet::Joined { current: Some(current), last });
+        rig.follower_says(Packet::Joined {
+            current: Some(current),
+            last,
+        });
         assert_eq!(rig.peer.state(), PeerState::Looking, "{current} {last}");
     }
 }
@@ -123,7 +156,10 @@ fn a_promise_given_before_does_not_count() {
     rig.elect(ME);
     rig.follower_says(Packet::Info { accepted: 0 });
     rig.take();
-    rig.follower_says(Packet::Joined { current: None, last: Zxid::ZERO });
+    rig.follower_says(Packet::Joined {
+        current: None,
+        last: Zxid::ZERO,
+    });
     assert_eq!(rig.labels(), [""; 0]);
     assert_eq!(rig.peer.site.disk.current, 0);
 }
@@ -132,8 +168,15 @@ fn a_promise_given_before_does_not_count() {
 fn a_leader_makes_room_for_a_newer_epoch() {
     let mut rig = Rig::new(0, 0);
     rig.lead();
-    let link = LinkId { follower: THREE, number: 1 };
-    let info = |accepted| Body::Linked { link, number: 0, packet: Packet::Info { accepted } };
+    let link = LinkId {
+        follower: THREE,
+        number: 1,
+    };
+    let info = |accepted| Body::Linked {
+        link,
+        number: 0,
+        packet: Packet::Info { accepted },
+    };
     rig.give(THREE, info(1));
     assert_eq!(rig.peer.state(), PeerState::Leading);
     rig.give(THREE, info(2));
@@ -146,14 +189,24 @@ fn a_follower_joins_no_older_epoch_than_it_has_promised() {
         let mut rig = Rig::new(5, 3);
         rig.elect(THREE);
         assert_eq!(rig.peer.state(), PeerState::Following(THREE));
-        let link = LinkId { follower: ME, number: 1 << 32 | 1 };
+        let link = LinkId {
+            follower: ME,
+            number: 1 << 32 | 1,
+        };
         rig.leader_says(link, Packet::Epoch { epoch });
         let said = rig.take().into_iter().find_map(|(_, body)| match body {
-            Body::Linked { packet: Packet::Joined { current, .. }, .. } => Some(current),
+            Body::Linked {
+                packet: Packet::Joined { current, .. },
+                ..
+            } => Some(current),
             Body::Linked { .. } | Body::Notice(_) | Body::Reset(_) => None,
         });
         assert_eq!(said, joins, "{epoch}");
-        let state = if joins.is_some() { PeerState::Following(THREE) } else { PeerState::Looking };
+        let state = if joins.is_some() {
+            PeerState::Following(THREE)
+        } else {
+            PeerState::Looking
+        };
         assert_eq!(rig.peer.state(), state);
         assert_eq!(rig.peer.site.disk.accepted, epoch.max(5));
     }
@@ -185,7 +238,11 @@ fn a_leader_that_does_not_answer_is_called_some_times() {
     while rig.peer.state() == PeerState::Following(THREE) {
         rig.now = rig.peer.poll_timeout().unwrap();
         rig.peer.handle_timeout(rig.now);
-        calls += rig.labels().iter().filter(|label| **label == "info").count();
+        calls += rig
+            .labels()
+            .iter()
+            .filter(|label| **label == "info")
+            .count();
     }
     assert_eq!((calls, rig.peer.state()), (5, PeerState::Looking));
 }
@@ -194,7 +251,12 @@ fn a_leader_that_does_not_answer_is_called_some_times() {
 fn a_log_that_lacks_what_a_follower_has_keeps_what_both_have() {
     let txn = |zxid| {
         let kind = crate::TxnKind::CloseSession;
-        Arc::new(Txn { zxid: Zxid(zxid), time: 0, session: zk_proto::SessionId(1), kind })
+        Arc::new(Txn {
+            zxid: Zxid(zxid),
+            time: 0,
+            session: zk_proto::SessionId(1),
+            kind,
+        })
     };
     let mut disk = Disk::new();
     for zxid in [1, 2, 3, 0x1_0000_0001, 0x1_0000_0002] {
@@ -209,10 +271,20 @@ fn a_log_that_lacks_what_a_follower_has_keeps_what_both_have() {
         (0x2_0000_0001, 0x1_0000_0002, 0),
     ] {
         let last = Zxid(last);
-        assert_eq!((disk.at_most(last), disk.history_behind(last).len()), (Zxid(kept), behind));
+        assert_eq!(
+            (disk.at_most(last), disk.history_behind(last).len()),
+            (Zxid(kept), behind)
+        );
     }
-    let history = |base, txns| disk::History { epoch: 2, base: disk::Base::Own(Zxid(base)), txns };
-    assert!(disk.take_over(history(7, vec![])).is_err_and(|base| base == Zxid(7)));
+    let history = |base, txns| disk::History {
+        epoch: 2,
+        base: disk::Base::Own(Zxid(base)),
+        txns,
+    };
+    assert!(
+        disk.take_over(history(7, vec![]))
+            .is_err_and(|base| base == Zxid(7))
+    );
     assert!(disk.take_over(history(2, vec![txn(0x2_0000_0001)])).is_ok());
     let log: Vec<_> = disk.log().iter().map(|txn| txn.zxid.0).collect();
     assert_eq!((log, disk.current), (vec![1, 2, 0x2_0000_0001], 2));

@@ -75,7 +75,10 @@ fn run(plan: Plan, seed: u64) -> World {
     world.check_end();
     for peer in &world.peers {
         let member = peer.member().unwrap();
-        assert_eq!((member.sessions().len(), member.tree().ephemeral_count()), (0, 0));
+        assert_eq!(
+            (member.sessions().len(), member.tree().ephemeral_count()),
+            (0, 0)
+        );
     }
     world
 }
@@ -163,7 +166,13 @@ impl World {
     fn take(&mut self, client: usize) {
         let node = format!("/c{client}");
         while let Some(got) = self.clients[client].got.pop_front() {
-            let Got::Reply { xid, zxid, result, opcode } = got else {
+            let Got::Reply {
+                xid,
+                zxid,
+                result,
+                opcode,
+            } = got
+            else {
                 continue;
             };
             let it = &mut self.clients[client];
@@ -225,7 +234,9 @@ fn runs(count: u64, plan: Plan) {
         acknowledged += world.watch.acknowledged.len();
         compared += world.watch.compared;
     }
-    eprintln!("{count} runs: {committed} committed, {acknowledged} acknowledged, {compared} compared");
+    eprintln!(
+        "{count} runs: {committed} committed, {acknowledged} acknowledged, {compared} compared"
+    );
     assert!(acknowledged as u64 > count * 5 && compared > count);
 }
 
@@ -236,12 +247,24 @@ fn delays_alone_lose_nothing() {
 
 #[test]
 fn partitions_lose_nothing() {
-    runs(300, Plan { parts: true, ..CALM });
+    runs(
+        300,
+        Plan {
+            parts: true,
+            ..CALM
+        },
+    );
 }
 
 #[test]
 fn crashes_lose_nothing() {
-    runs(300, Plan { crashes: true, ..CALM });
+    runs(
+        300,
+        Plan {
+            crashes: true,
+            ..CALM
+        },
+    );
 }
 
 #[test]
@@ -251,23 +274,42 @@ fn all_at_once_loses_nothing() {
 
 #[test]
 fn five_members_lose_nothing() {
-    runs(150, Plan {
-        members: 5,
-        loss: 0,
-        snapshot_behind: 20,
-        latency: Duration::from_millis(60),
-        ..ALL
-    });
+    runs(
+        150,
+        Plan {
+            members: 5,
+            loss: 0,
+            snapshot_behind: 20,
+            latency: Duration::from_millis(60),
+            ..ALL
+        },
+    );
 }
 
 #[test]
 fn slow_networks_lose_nothing() {
-    runs(100, Plan { parts: true, crashes: true, latency: Duration::from_millis(150), ..CALM });
+    runs(
+        100,
+        Plan {
+            parts: true,
+            crashes: true,
+            latency: Duration::from_millis(150),
+            ..CALM
+        },
+    );
 }
 
 #[test]
 #[ignore = "takes minutes: for those who change the protocol between members"]
 fn all_at_once_loses_nothing_for_long() {
     runs(20_000, ALL);
-    runs(5_000, Plan { members: 5, clients: 5, latency: Duration::from_millis(40), ..ALL });
+    runs(
+        5_000,
+        Plan {
+            members: 5,
+            clients: 5,
+            latency: Duration::from_millis(40),
+            ..ALL
+        },
+    );
 }

@@ -4,8 +4,9 @@ use zk_proto::{CreateMode, Reply};
 use zk_server::{MemberId, PeerState};
 
 use crate::rig::{
-    SYNC_LIMIT, TICK, World, options,
+    SYNC_LIMIT, TICK, World,
     client::{create, set},
+    options,
 };
 
 const MADE: fn(&str) -> Option<Result<Reply, zk_proto::ErrorCode>> =
@@ -198,7 +199,10 @@ fn a_lost_message_ends_the_link() {
     make(&mut world, client, "/lost");
     world.run(world.latency.1);
     world.heal();
-    assert_eq!(world.state(follower), PeerState::Following(MemberId(leader as u8 + 1)));
+    assert_eq!(
+        world.state(follower),
+        PeerState::Following(MemberId(leader as u8 + 1))
+    );
     assert!(world.until(1, |world| !world.peers[follower].is_serving()));
     world.settle();
     assert!(has(&world, follower, "/lost"));
