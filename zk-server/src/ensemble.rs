@@ -1,25 +1,12 @@
 //! An ensemble, for simulations: several members that elect a leader and agree on what is written.
 //!
-//! This is not for production, and cannot be: the disk of a [`Peer`] is a field that a
-//! [`crash`](Peer::crash) spares, and there are no sockets between members. But the protocol between
-//! them is that of ZooKeeper (Zab: election, discovery, synchronisation, broadcast), so that clients
-//! meet what makes their promises hard: followers that lag, members that answer although the leader
-//! has dropped them, leaders that do not know that they are deposed, writes of which nobody can say
-//! whether they count.
-//!
 //! ```text
 //!  clients ──► Member ──► Leader ──► log ──► other peers     while it leads
 //!              Member ──────────────────────► the leader     while it follows
 //! ```
 //!
-//! A peer is driven as a [`Standalone`](crate::Standalone) is, and besides:
-//!
-//! ```text
-//! start, crash, handle_message      what happened
-//! poll_message                      what to carry to which member; it may be late or lost
-//! ```
-//!
-//! Reconfiguration changes what clients read in `/zookeeper/config`, not who votes.
+//! The protocol between members is Zab, as ZooKeeper has it: `looking` elects, `leading` and
+//! `following` discover, synchronise and broadcast, each over a `link` that notices losses.
 
 use std::{
     collections::BTreeSet,
@@ -61,7 +48,23 @@ pub struct Ensemble {
     snapshot_behind: usize,
 }
 
-/// One member of an ensemble with its machine. See the [module](self).
+/// One member of an ensemble, with its machine: for simulations.
+///
+/// It is not for production, and cannot be: its disk is a field that a [`crash`](Self::crash) spares,
+/// and there are no sockets between members. But the protocol between them is that of ZooKeeper
+/// (election, discovery, synchronisation, broadcast), so that clients meet what makes their promises
+/// hard: followers that lag, members that answer although the leader has dropped their sessions,
+/// leaders that do not know that they are deposed, writes of which nobody can say whether they count.
+///
+/// It is driven as a [`Standalone`](crate::Standalone) is, and besides:
+///
+/// ```text
+/// start, crash, handle_message      what happened
+/// poll_message                      what to carry to which member; it may be late or lost
+/// ```
+///
+/// A member that becomes the leader copies the tree once, as it then has two: with and without what
+/// is not committed. Reconfiguration changes what clients read in `/zookeeper/config`, not who votes.
 #[derive(Debug)]
 pub struct Peer {
     site: Site,

@@ -339,7 +339,7 @@ impl Leading {
             follower.link.send(core, Packet::Ping);
         }
         self.pings += 1;
-        let is_whole = self.pings.is_multiple_of(2);
+        let is_whole = self.pings % 2 == 0;
         let is_elected = matches!(self.stage, Stage::Broadcasting(_));
         if is_whole && is_elected && !core.is_quorum(count) {
             tracing::info!(member = %core.id(), "leads no more: there is no majority");

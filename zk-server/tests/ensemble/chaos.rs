@@ -86,6 +86,7 @@ fn run(plan: Plan, seed: u64) -> World {
 fn disturb(world: &mut World, plan: Plan) {
     let count = world.peers.len();
     let at = world.chance.below(count as u64) as usize;
+    let is_up = world.peers[at].member().is_some();
     match world.chance.below(8) {
         0 if plan.parts => world.isolate(at),
         1 if plan.parts => {
@@ -95,12 +96,8 @@ fn disturb(world: &mut World, plan: Plan) {
             }
         }
         2 | 3 if plan.parts => world.heal(),
-        4 if plan.crashes && world.peers[at].member().is_some() => world.crash(at),
-        4 | 5 if plan.crashes => {
-            if world.peers[at].member().is_none() {
-                world.start(at);
-            }
-        }
+        4 if plan.crashes && is_up => world.crash(at),
+        4 | 5 if plan.crashes && !is_up => world.start(at),
         6 if plan.lag => {
             let delay = world.chance.below(300);
             world.peers[at].set_apply_delay(Duration::from_millis(delay));

@@ -241,7 +241,7 @@ fn an_event_comes_when_the_change_is_applied_where_the_watch_is() {
             .is_ok()
     );
     let event = Got::Event(EventType::NODE_CREATED, "/a".into());
-    assert_eq!(world.clients[near].got, [event.clone()]);
+    assert_eq!(world.clients[near].got, std::slice::from_ref(&event));
     assert_eq!(world.clients[far].got, []);
     world.ticks(2);
     assert_eq!(world.clients[far].got, [event]);

@@ -72,7 +72,7 @@ impl Client {
             let Frame::Whole { chunk, range } = next else {
                 panic!("a large frame");
             };
-            let mut reader = Reader::within(&chunk, range);
+            let mut reader = Reader::within(chunk, range);
             if !self.is_greeted {
                 self.greeted(&mut reader);
                 continue;

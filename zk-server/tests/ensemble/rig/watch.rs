@@ -70,7 +70,7 @@ impl World {
             self.watch.seen[at] += 1;
         }
         self.watch.looks += 1;
-        if self.watch.looks.is_multiple_of(8) {
+        if self.watch.looks % 8 == 0 {
             self.compare(at);
         }
     }
