@@ -191,6 +191,7 @@ impl Peer {
     pub fn crash(&mut self) {
         if let Some(Running { memory, .. }) = self.running.take() {
             let shared = memory.member.shared;
+            self.site.disk.next_session = shared.next_session;
             self.site.disk.image = Some(Image {
                 tree: shared.tree,
                 sessions: shared.sessions,

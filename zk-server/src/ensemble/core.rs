@@ -56,7 +56,9 @@ impl Site {
         let Image { tree, sessions } = image.unwrap_or_else(|| Image::new(&self.ensemble.config));
         let options = Arc::clone(&self.options);
         let mut member = Member::new(options, tree, self.ensemble.seed, now, wall);
-        member.shared.sessions = sessions;
+        let shared = &mut member.shared;
+        shared.sessions = sessions;
+        shared.next_session = shared.next_session.max(self.disk.next_session);
         Memory {
             member,
             clock: Clock::new(now, wall),

@@ -311,6 +311,19 @@ fn a_member_that_may_serves_reads_without_a_majority() {
 }
 
 #[test]
+fn a_restart_within_a_moment_repeats_no_session() {
+    let mut world = World::new(1, 13);
+    world.latency = (Duration::ZERO, Duration::ZERO);
+    world.settle();
+    let one = world.client(0);
+    world.crash(0);
+    world.start(0);
+    world.settle();
+    let two = world.client(0);
+    assert_ne!(world.session(one), world.session(two));
+}
+
+#[test]
 fn faults_by_call_reach_one_member() {
     let mut world = World::new(3, 12);
     let leader = world.settle();
