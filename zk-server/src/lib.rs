@@ -79,6 +79,7 @@ mod clock;
 mod connection;
 mod data;
 mod decode;
+mod ensemble;
 mod fault;
 mod id;
 mod leader;
@@ -114,7 +115,8 @@ pub use standalone::Standalone;
 // Faults by call.
 pub use fault::{Fault, Matcher};
 
-// The parts of an ensemble.
+// An ensemble, and its parts.
+pub use ensemble::{Ensemble, Peer, PeerMessage, PeerState};
 pub use id::{MemberId, Ticket};
 pub use leader::Leader;
 pub use member::{Member, Role};

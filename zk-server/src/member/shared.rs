@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     pub(super) deadlines: BTreeSet<(Instant, ConnId)>,
     pub(super) per_address: BTreeMap<IpAddr, usize>,
     pub(super) secret: [u64; 4],
-    pub(super) next_session: i64,
+    pub(crate) next_session: i64,
     pub(super) sasl_exchanges: u64,
 }
 
