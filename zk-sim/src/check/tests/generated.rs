@@ -7,9 +7,13 @@ use super::super::*;
 use super::*;
 
 /// Figures, for whoever changes a check: run it with `--release --run-ignored only --no-capture`.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it measures, and says what it has measured"
+)]
 #[test]
 #[ignore = "says how long things take"]
-#[expect(clippy::print_stdout, reason = "that is what it is for")]
 fn how_long_five_thousand_operations_take() {
     for (faults, seed) in [(0, 1), (10, 2), (25, 3), (25, 4), (50, 5), (50, 6)] {
         let plan = Plan {
