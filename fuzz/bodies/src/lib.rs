@@ -6,6 +6,7 @@
 //! |-------------------|----------------------------------------------|-----------------------------------|
 //! | [`decode_frame`]  | a stream in either direction                 | what is read is written back alike; memory is bounded; cuts do not matter |
 //! | [`hosts_string`]  | a text                                       | normal forms are normal; parts join to the whole |
+//! | [`server_bytes`]  | what hostile clients send, and what becomes of them | the server serves on, within bounds, and does the same again |
 //! | [`session_bytes`] | calls, and what a hostile server sends       | the session's promises to its driver, whatever the server does |
 //! | [`session_ops`]   | calls, and what becomes of an honest network | those, the deadline and the outcome of every write |
 //! | [`session_watches`] | watchers, writers, and a connection that breaks | everyone is told what they are entitled to, once |
@@ -19,6 +20,7 @@
     reason = "a target names what it is about, and leaves the rest alone"
 )]
 
+mod clients;
 pub mod corpus;
 mod cursor;
 mod frames;
@@ -28,6 +30,7 @@ mod ops;
 pub mod seeds;
 mod watches;
 
+pub use clients::server_bytes;
 pub use frames::decode_frame;
 pub use hostile::session_bytes;
 pub use hosts::hosts_string;
@@ -38,9 +41,10 @@ pub use watches::{session_watches, watches_case};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("decode_frame", decode_frame),
     ("hosts_string", hosts_string),
+    ("server_bytes", server_bytes),
     ("session_bytes", session_bytes),
     ("session_ops", session_ops),
     ("session_watches", session_watches),
