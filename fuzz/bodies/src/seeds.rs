@@ -18,7 +18,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "hosts_string" => TEXTS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         "server_bytes" => clients::seeds(),
         "session_bytes" => conversations(),
-        "session_ops" | "session_watches" => chance(),
+        "model" | "session_ops" | "session_watches" => chance(),
         _ => Vec::new(),
     }
 }
