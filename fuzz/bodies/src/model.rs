@@ -14,12 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use arbitrary::{Arbitrary, Unstructured};
 use zk_proto::{EventType, SessionId, Zxid};
 use zk_rig::world::epoch;
 use zk_server::{ConnId, Options, Output, Release, Standalone};
 use zk_sim::check::{Effect, Read, Reply, Stamp, Tree};
 
+use crate::cursor::Cursor;
 use client::Client;
 use watcher::Change;
 
@@ -30,7 +30,7 @@ const MOST: usize = 200;
 const WALL: u64 = 1_700_000_000_000;
 
 /// What an input says.
-#[derive(Arbitrary, Debug)]
+#[derive(Debug)]
 pub struct ModelCase {
     older: bool,
     clients: u8,
@@ -39,11 +39,10 @@ pub struct ModelCase {
     steps: Vec<Step>,
 }
 
-/// The first variants are the frequent ones. A number is the client's.
-#[derive(Arbitrary, Clone, Debug)]
+/// The first number is the client's.
+#[derive(Clone, Debug)]
 enum Step {
     Ask(u8, asked::Ask),
-    Asking(u8, asked::Ask),
     Turn(u8),
     Carry(u8, Carry),
     Unwatch(u8, u8),
@@ -51,7 +50,7 @@ enum Step {
     Rare(u8, Rare),
 }
 
-#[derive(Arbitrary, Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Carry {
     Connect,
     Transmit,
@@ -59,7 +58,7 @@ enum Carry {
     Deliver(u8),
 }
 
-#[derive(Arbitrary, Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Rare {
     /// The connection breaks. What is on its way to the server arrives, or does not.
     Cut(bool),
@@ -73,18 +72,50 @@ enum Rare {
 /// # Panics
 /// If they disagree.
 pub fn model(input: &[u8]) {
-    if let Some(case) = model_case(input) {
-        World::new(&case).run(&case.steps);
-    }
+    let case = model_case(input);
+    World::new(&case).run(&case.steps);
 }
 
-/// What an input of [`model`] stands for.
-pub fn model_case(input: &[u8]) -> Option<ModelCase> {
-    let case = ModelCase::arbitrary_take_rest(Unstructured::new(input));
-    case.ok().map(|mut case| {
-        case.steps.truncate(MOST);
-        case
-    })
+/// What an input of [`model`] stands for: a byte with the release, the number of clients and their
+/// flags, and five for each step.
+pub fn model_case(input: &[u8]) -> ModelCase {
+    let mut cursor = Cursor::new(input);
+    let (first, flags) = (cursor.byte(), cursor.byte());
+    let mut case = ModelCase {
+        older: first & 1 != 0,
+        clients: first >> 1,
+        flags,
+        steps: Vec::new(),
+    };
+    while !cursor.is_empty() && case.steps.len() < MOST {
+        case.steps.push(step(&mut cursor));
+    }
+    case
+}
+
+fn step(cursor: &mut Cursor<'_>) -> Step {
+    let (what, who) = (cursor.byte(), cursor.byte());
+    let numbers = [cursor.byte(), cursor.byte(), cursor.byte()];
+    let [first, second, _] = numbers;
+    match what % 32 {
+        0..16 => Step::Ask(who, asked::Ask::new(numbers)),
+        16..21 => Step::Turn(who),
+        21..27 => Step::Carry(
+            who,
+            match first % 8 {
+                0 => Carry::Connect,
+                1 | 2 => Carry::Transmit,
+                3..6 => Carry::Serve(second),
+                _ => Carry::Deliver(second),
+            },
+        ),
+        27 => Step::Unwatch(who, first % 16),
+        28 => Step::Wait(first),
+        29 => Step::Rare(who, Rare::Rest),
+        30 => Step::Rare(who, Rare::Cut(first & 1 != 0)),
+        _ if first < 64 => Step::Rare(who, Rare::Expire),
+        _ => Step::Rare(who, Rare::Reconnect),
+    }
 }
 
 struct World {
@@ -153,7 +184,7 @@ impl World {
         let count = self.clients.len();
         let which = |n: &u8| usize::from(*n) % count;
         match step {
-            Step::Ask(n, ask) | Step::Asking(n, ask) => {
+            Step::Ask(n, ask) => {
                 self.clients[which(n)].ask(self.shared.now, ask);
             }
             Step::Turn(n) => {

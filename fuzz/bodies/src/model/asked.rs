@@ -1,12 +1,11 @@
 //! What the users of sessions ask.
 
-use arbitrary::Arbitrary;
 use zk_proto::{Acl, AddWatchMode, CreateMode, MultiOp, ReadOp, Request};
 
 use super::watcher::Kind;
 
 /// A request, by numbers.
-#[derive(Arbitrary, Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Ask {
     body: u8,
     path: u8,
@@ -36,6 +35,10 @@ const PATHS: [&str; 16] = [
 const DATA: [Option<&[u8]>; 4] = [None, Some(b""), Some(b"data"), Some(&[7; 100])];
 
 impl Ask {
+    pub(super) fn new([body, path, flags]: [u8; 3]) -> Self {
+        Self { body, path, flags }
+    }
+
     fn flag(self, bit: u8) -> bool {
         self.flags & (1 << bit) != 0
     }
