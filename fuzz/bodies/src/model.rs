@@ -20,6 +20,7 @@ use zk_server::{ConnId, Options, Output, Release, Standalone};
 use zk_sim::check::{Effect, Read, Reply, Stamp, Tree};
 
 use crate::cursor::Cursor;
+use asked::Watches;
 use client::Client;
 use watcher::Change;
 
@@ -83,22 +84,28 @@ pub fn model_case(input: &[u8]) -> ModelCase {
     let (first, flags) = (cursor.byte(), cursor.byte());
     let mut case = ModelCase {
         older: first & 1 != 0,
-        clients: first >> 1,
+        clients: first >> 1 & 3,
         flags,
         steps: Vec::new(),
     };
+    if flags & 0x40 == 0 {
+        // Most of what can be asked needs these.
+        case.steps.extend(asked::begin().map(|ask| Step::Ask(0, ask)));
+        case.steps.push(Step::Turn(0));
+    }
+    let watches = Watches::of(first >> 3);
     while !cursor.is_empty() && case.steps.len() < MOST {
-        case.steps.push(step(&mut cursor));
+        case.steps.push(step(&mut cursor, watches));
     }
     case
 }
 
-fn step(cursor: &mut Cursor<'_>) -> Step {
+fn step(cursor: &mut Cursor<'_>, watches: Watches) -> Step {
     let (what, who) = (cursor.byte(), cursor.byte());
     let numbers = [cursor.byte(), cursor.byte(), cursor.byte()];
     let [first, second, _] = numbers;
     match what % 32 {
-        0..16 => Step::Ask(who, asked::Ask::new(numbers)),
+        0..16 => Step::Ask(who, asked::Ask::new(numbers, watches)),
         16..21 => Step::Turn(who),
         21..27 => Step::Carry(
             who,

@@ -22,21 +22,68 @@ const PATHS: [&str; 16] = [
     "/d",
     "/",
     "/a/s-",
-    "/d/s",
+    "/a/b/c",
+    "/d/s-",
     "/a/b/s-",
-    "/zookeeper",
+    "/a/d",
+    "/d",
     "/zookeeper/config",
-    "/a/b/c/d",
-    "/a/",
     "/a//b",
-    "/d/\u{1}",
+    "/a/",
 ];
 
 const DATA: [Option<&[u8]>; 4] = [None, Some(b""), Some(b"data"), Some(&[7; 100])];
 
+/// Which watches a case has. Where the modes of watches meet, less is certain.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Watches {
+    Once,
+    Persistent,
+    Recursive,
+    All,
+}
+
+impl Watches {
+    pub(super) fn of(number: u8) -> Self {
+        match number % 8 {
+            0..3 => Self::Once,
+            3 | 4 => Self::Persistent,
+            5 | 6 => Self::Recursive,
+            _ => Self::All,
+        }
+    }
+
+    /// What to ask where the input asks for something else.
+    fn instead(self, body: u8, watch: bool) -> u8 {
+        let watches = watch && matches!(body, 8..14);
+        match (self, body) {
+            (Self::Once, 14) => 8,
+            (Self::Once, 15) => 12,
+            (Self::Persistent, 14 | 15) => 14,
+            (Self::Persistent, _) if watches => 14,
+            (Self::Recursive, 14 | 15) => 15,
+            (Self::Recursive, _) if watches => 15,
+            _ => body,
+        }
+    }
+}
+
+/// Two nodes, one below the other.
+pub(super) fn begin() -> [Ask; 2] {
+    [0, 1].map(|path| Ask {
+        body: 0,
+        path,
+        flags: 0,
+    })
+}
+
 impl Ask {
-    pub(super) fn new([body, path, flags]: [u8; 3]) -> Self {
-        Self { body, path, flags }
+    pub(super) fn new([body, path, flags]: [u8; 3], watches: Watches) -> Self {
+        Self {
+            body: watches.instead(body % 24, flags & 1 != 0),
+            path,
+            flags,
+        }
     }
 
     fn flag(self, bit: u8) -> bool {
@@ -57,7 +104,7 @@ impl Ask {
 
     /// What sets a watch, and which.
     pub(super) fn watch(self) -> Option<Kind> {
-        match self.body % 24 {
+        match self.body {
             8..10 if self.flag(0) => Some(Kind::Data),
             10..12 if self.flag(0) => Some(Kind::Exists),
             12..14 if self.flag(0) => Some(Kind::Child),
@@ -72,7 +119,7 @@ impl Ask {
         let watch = self.flag(0);
         let version = self.version();
         let data = DATA[usize::from(self.flags >> 4 & 3)].map(Into::into);
-        match self.body % 24 {
+        match self.body {
             0..4 => create(self.path(), self.flags).into_request(),
             4 | 5 => Request::Delete { path, version },
             6 => Request::SetData {
@@ -94,7 +141,7 @@ impl Ask {
             },
             14 | 15 => Request::AddWatch {
                 path,
-                mode: if self.body % 24 == 14 {
+                mode: if self.body == 14 {
                     AddWatchMode::PERSISTENT
                 } else {
                     AddWatchMode::PERSISTENT_RECURSIVE
