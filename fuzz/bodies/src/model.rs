@@ -183,7 +183,10 @@ impl World {
             self.rest();
             assert!(self.clients[at].session.is_finished());
         }
+        // Sessions that their clients never heard of live until they are missed.
+        self.advance(Duration::from_secs(60));
         assert!(self.shared.alive.is_empty(), "a session outlived its close");
+        self.shared.compare();
         assert_eq!(self.shared.server.member().connections(), 0);
     }
 
