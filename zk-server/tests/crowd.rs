@@ -97,7 +97,12 @@ fn ten_thousand_connections() {
     }
     let server = Server::start().unwrap();
     let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "ten_thousand_connections", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "ten_thousand_connections",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("ZK_CROWD", server.local_addr().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -116,7 +121,9 @@ fn ten_thousand_connections() {
     assert!(server.connections() >= sessions);
     // One more is served as if it was alone.
     let mut other = TcpStream::connect(server.local_addr()).unwrap();
-    other.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    other
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
     other.write_all(b"ruok").unwrap();
     let mut answer = String::new();
     other.read_to_string(&mut answer).unwrap();

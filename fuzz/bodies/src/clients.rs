@@ -14,9 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use zk_proto::{
-    ConnectRequest, ErrorCode, OpCode, Password, SessionId, Zxid, frame,
-};
+use zk_proto::{ConnectRequest, ErrorCode, OpCode, Password, SessionId, Zxid, frame};
 use zk_rig::world::epoch;
 use zk_server::{ConnId, Fault, Matcher, Output, Standalone};
 
@@ -247,7 +245,11 @@ impl World {
             protocol_version: 0,
             last_zxid_seen: Zxid(if flags & 12 == 8 { i64::MAX } else { 0 }),
             timeout: [10_000, 1, -5, i32::MAX][usize::from(flags & 3)],
-            session_id: if flags & 15 == 15 { SessionId(-1) } else { session_id },
+            session_id: if flags & 15 == 15 {
+                SessionId(-1)
+            } else {
+                session_id
+            },
             password,
             read_only: [Some(false), Some(true), None, Some(false)][usize::from(flags >> 2 & 3)],
         };
@@ -340,7 +342,10 @@ impl World {
                 break;
             }
             let heard = self.heard.get_mut(&conn).expect("it was accepted");
-            assert_eq!(heard.closed, None, "{conn} was sent something after its end");
+            assert_eq!(
+                heard.closed, None,
+                "{conn} was sent something after its end"
+            );
             let greeted = heard.bytes == 0;
             heard.add(&self.out);
             if conn == HONEST {

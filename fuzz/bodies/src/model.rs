@@ -90,7 +90,8 @@ pub fn model_case(input: &[u8]) -> ModelCase {
     };
     if flags & 0x40 == 0 {
         // Most of what can be asked needs these.
-        case.steps.extend(asked::begin().map(|ask| Step::Ask(0, ask)));
+        case.steps
+            .extend(asked::begin().map(|ask| Step::Ask(0, ask)));
         case.steps.push(Step::Turn(0));
     }
     let watches = Watches::of(first >> 3);
@@ -178,7 +179,9 @@ impl World {
         }
         self.rest();
         for at in 0..self.clients.len() {
-            self.clients[at].session.close(self.shared.now, Duration::from_secs(3));
+            self.clients[at]
+                .session
+                .close(self.shared.now, Duration::from_secs(3));
             self.quiesce();
             self.rest();
             assert!(self.clients[at].session.is_finished());
@@ -214,7 +217,9 @@ impl World {
                 };
                 self.outputs();
             }
-            Step::Unwatch(n, id) => self.clients[which(n)].unwatch(self.shared.now, usize::from(*id)),
+            Step::Unwatch(n, id) => {
+                self.clients[which(n)].unwatch(self.shared.now, usize::from(*id))
+            }
             Step::Wait(time) => self.advance(Duration::from_millis(u64::from(*time) * 20)),
             Step::Rare(n, rare) => self.rarely(which(n), *rare),
         }
@@ -288,9 +293,15 @@ impl World {
     fn advance(&mut self, time: Duration) {
         let end = self.shared.now + time;
         for _ in 0..1000 {
-            let own = self.clients.iter().filter_map(|client| client.session.poll_timeout());
+            let own = self
+                .clients
+                .iter()
+                .filter_map(|client| client.session.poll_timeout());
             let next = own.chain(self.shared.server.poll_timeout()).min();
-            let next = next.filter(|at| *at < end).unwrap_or(end).max(self.shared.now);
+            let next = next
+                .filter(|at| *at < end)
+                .unwrap_or(end)
+                .max(self.shared.now);
             // Times are whole milliseconds, as they are told in stats.
             let since = next.duration_since(epoch());
             let millis = u64::try_from(since.as_nanos().div_ceil(1_000_000)).expect("not so long");
@@ -372,7 +383,9 @@ impl Shared {
             let Reply::Data { data, stat } = self.tree.read(&Read::Get(path.to_owned())) else {
                 panic!("the model denies {path}");
             };
-            let node = tree.node(path).unwrap_or_else(|| panic!("{path} is missing"));
+            let node = tree
+                .node(path)
+                .unwrap_or_else(|| panic!("{path} is missing"));
             assert_eq!(node.stat(), stat, "{path}");
             assert_eq!(node.data(), data.as_option(), "{path}");
             assert!(node.children().eq(self.tree.children(path)), "{path}");

@@ -18,7 +18,9 @@ const NODE: &str = "/25d6e1c4-honest";
 
 /// The session that a greeting tells of, if there is one.
 pub(super) fn credentials(greeting: &[u8]) -> Option<(SessionId, Password)> {
-    match ConnectReply::decode(&mut Reader::new(&Bytes::copy_from_slice(greeting.get(4..)?))) {
+    match ConnectReply::decode(&mut Reader::new(&Bytes::copy_from_slice(
+        greeting.get(4..)?,
+    ))) {
         Ok(ConnectReply::Response(reply)) if !reply.is_expired() => {
             Some((reply.session_id, reply.password))
         }
@@ -105,11 +107,7 @@ impl World {
         }
     }
 
-    fn ask(
-        &mut self,
-        xid: Xid,
-        request: &Request<'_>,
-    ) -> Result<Reply, ErrorCode> {
+    fn ask(&mut self, xid: Xid, request: &Request<'_>) -> Result<Reply, ErrorCode> {
         let opcode = request.opcode();
         let mut bytes = Vec::new();
         frame(&mut bytes, |out| {

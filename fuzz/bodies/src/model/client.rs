@@ -9,9 +9,7 @@ use zk_proto::{
     Chroot, ErrorCode, OpCode, Reader, Reply, ReplyHeader, Request, RequestHeader, ServerAddr, Xid,
 };
 use zk_server::ConnId as ServerConn;
-use zk_session::{
-    Action, Call, Config, ConnId, Event, RequestError, RequestId, Session, WatchId,
-};
+use zk_session::{Action, Call, Config, ConnId, Event, RequestError, RequestId, Session, WatchId};
 
 use super::Shared;
 use super::asked::Ask;
@@ -191,7 +189,10 @@ impl Client {
         let header = RequestHeader::decode(&mut reader).expect("a header");
         let request = Request::decode(header.opcode, &mut reader).expect("a request");
         let truth = number.and_then(|_| shared.truth(session, &request));
-        assert!(number.is_none() || truth.is_some(), "{request:?} is not known");
+        assert!(
+            number.is_none() || truth.is_some(),
+            "{request:?} is not known"
+        );
         peer.awaited.push_back(Awaited {
             xid: header.xid,
             opcode: header.opcode,
@@ -205,7 +206,11 @@ impl Client {
     pub(super) fn hear(&mut self, shared: &mut Shared) {
         let Some(peer) = &mut self.peer else { return };
         let start = peer.to_client.len();
-        while shared.server.poll_transmit(peer.server, &mut peer.to_client) > 0 {}
+        while shared
+            .server
+            .poll_transmit(peer.server, &mut peer.to_client)
+            > 0
+        {}
         peer.heard.extend_from_slice(&peer.to_client[start..]);
         for frame in frames(&mut peer.heard) {
             let mut reader = Reader::within(&frame, 4..frame.len());
@@ -227,7 +232,10 @@ impl Client {
                 let opcode = awaited.opcode;
                 assert!(truth.is(&said), "{opcode}: {said:?} is not {truth:?}");
             }
-            if let Some(at) = awaited.number.and_then(|number| number.checked_sub(self.ended)) {
+            if let Some(at) = awaited
+                .number
+                .and_then(|number| number.checked_sub(self.ended))
+            {
                 self.sent[at] = Some(said);
             }
         }

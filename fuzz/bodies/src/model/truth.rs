@@ -32,7 +32,9 @@ impl Shared {
             Request::GetData { .. } => self.tree.read(&Read::Get(path())),
             Request::GetChildren { .. } => self.tree.read(&Read::Children(path())),
             Request::MultiRead(ops) => {
-                return Some(Truth::Reads(ops.iter().map(|op| read(&self.tree, op)).collect()));
+                return Some(Truth::Reads(
+                    ops.iter().map(|op| read(&self.tree, op)).collect(),
+                ));
             }
             Request::Sync { path } => return Some(Truth::Path(path.as_ref().to_owned())),
             Request::AddWatch { .. } => return Some(Truth::Empty),
@@ -46,7 +48,9 @@ impl Shared {
                 return Some(Truth::Paths(paths.collect()));
             }
             Request::GetAllChildrenNumber { path } => {
-                if let Answer::Refused(refusal) = self.tree.read(&Read::Get(path.as_ref().to_owned())) {
+                if let Answer::Refused(refusal) =
+                    self.tree.read(&Read::Get(path.as_ref().to_owned()))
+                {
                     return Some(Truth::Model(Answer::Refused(refusal)));
                 }
                 let above = format!("{}/", path.trim_end_matches('/'));
@@ -154,7 +158,10 @@ impl Truth {
             (Self::Model(answer), Ok(reply)) => one(answer, reply),
             (Self::Reads(answers), Ok(Reply::MultiRead(results))) => {
                 answers.len() == results.len()
-                    && answers.iter().zip(results).all(|(one, result)| part_of(one, result))
+                    && answers
+                        .iter()
+                        .zip(results)
+                        .all(|(one, result)| part_of(one, result))
             }
             (Self::Paths(paths), Ok(Reply::Ephemerals(said))) => {
                 let mut said = said.clone();
@@ -198,7 +205,10 @@ fn one(answer: &Answer, reply: &Reply) -> bool {
         ) => same(names, children) && *stat == Some(*told),
         (Answer::Multi(answers), Reply::Multi(results)) => {
             answers.len() == results.len()
-                && answers.iter().zip(results).all(|(answer, result)| done(answer, result))
+                && answers
+                    .iter()
+                    .zip(results)
+                    .all(|(answer, result)| done(answer, result))
         }
         _ => false,
     }

@@ -41,7 +41,16 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         let mut seed = vec![which, which, step::OPEN, 0, step::OPEN, 1];
         seed.extend_from_slice(&[step::WORD, (which % 16) * 5 + 2, step::CALL, which]);
         seed.extend_from_slice(&[step::FAULT, which, which, step::REQUEST, 0, 0, 0, 0]);
-        seed.extend_from_slice(&[step::GREET, 3, which.wrapping_mul(4), step::REQUEST, 1, 8, 0, 1]);
+        seed.extend_from_slice(&[
+            step::GREET,
+            3,
+            which.wrapping_mul(4),
+            step::REQUEST,
+            1,
+            8,
+            0,
+            1,
+        ]);
         seed.extend_from_slice(&[step::DUE, step::CALL, 4, step::WAIT, 40, 0, step::DUE]);
         seeds.push(seed);
     }
