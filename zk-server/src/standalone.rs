@@ -228,12 +228,13 @@ impl Standalone {
 
     /// Carries messages between the member and the leader until there are none.
     fn settle(&mut self) {
-        while let Some(session) = self.member.pop_touched() {
-            self.leader.touch(self.now, session);
-        }
         loop {
             while let Some(answer) = self.leader.poll(self.member.tree()) {
                 self.member.handle_leader(self.now, answer);
+            }
+            // An answer may have let requests through that had waited for it.
+            while let Some(session) = self.member.pop_touched() {
+                self.leader.touch(self.now, session);
             }
             let Some(message) = self.member.poll_leader() else {
                 break;

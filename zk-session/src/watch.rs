@@ -327,7 +327,11 @@ impl Watches {
             touched.push(at);
             let mut told = Vec::new();
             if let Some(entry) = &mut self.entries[at as usize] {
-                entry.armed &= !disarmed;
+                // What a setWatches on its way registers may outlive an event of what was there
+                // before: who then waits for nothing has it removed.
+                if entry.rearming == 0 {
+                    entry.armed &= !disarmed;
+                }
                 let repeated = is_child_event && derived_before.as_deref() == Some(path);
                 entry.local.retain(|l| {
                     let one_shot = one_shots.contains(&l.kind);

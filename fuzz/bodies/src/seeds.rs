@@ -9,13 +9,16 @@ use zk_proto::OpCode;
 use crate::frames::Kind;
 use crate::hostile::step;
 
+mod clients;
+
 /// The seeds of a target; none of a target that is not known.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "decode_frame" => frames(),
         "hosts_string" => TEXTS.iter().map(|text| text.as_bytes().to_vec()).collect(),
+        "server_bytes" => clients::seeds(),
         "session_bytes" => conversations(),
-        "session_ops" | "session_watches" => chance(),
+        "model" | "session_ops" | "session_watches" => chance(),
         _ => Vec::new(),
     }
 }

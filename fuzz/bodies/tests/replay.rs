@@ -43,6 +43,16 @@ fn texts_that_were_found() {
 }
 
 #[test]
+fn sessions_and_models_that_were_found() {
+    replay("model");
+}
+
+#[test]
+fn hostile_clients_that_were_found() {
+    replay("server_bytes");
+}
+
+#[test]
 fn hostile_servers_that_were_found() {
     replay("session_bytes");
 }

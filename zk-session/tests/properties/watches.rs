@@ -182,3 +182,21 @@ fn a_change_after_a_recursive_watch_has_gone_is_no_repetition() {
         run(Flavour::Coexisting, 1, &ops);
     }
 }
+
+/// The one-shot was told by the lasting watch that it was to be taken from, and the registration that
+/// was on its way for it stayed on the server.
+#[test]
+fn what_an_exchange_registers_for_nobody_is_removed() {
+    let ops = [
+        watch(PERSISTENT, 4),
+        Op::Turn,
+        watch(EXIST, 4),
+        Op::Turn,
+        Op::Write(0, 4),
+        Op::Unwatch(0),
+        Op::Write(1, 4),
+    ];
+    run(Flavour::Replacing, 65_536, &ops);
+    run(Flavour::Replacing, 1, &ops);
+    run(Flavour::Coexisting, 1, &ops);
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use zk_fuzz_bodies::{TARGETS, corpus, seeds, session_case, watches_case};
+use zk_fuzz_bodies::{TARGETS, corpus, model_case, seeds, session_case, watches_case};
 
 const HELP: &str = "\
 corpus COMMAND
@@ -15,7 +15,7 @@ corpus COMMAND
   seeds TARGET DIR    writes the seeds of a target, each as a file below DIR
   unpack FILE DIR     writes the inputs of a packed corpus, each as a file below DIR
   pack DIR FILE       packs all files of DIR
-  run TARGET FILE..   runs inputs, without a fuzzer; of session_ops and session_watches, shows the steps first
+  run TARGET FILE..   runs inputs, without a fuzzer; of model, session_ops and session_watches, shows the steps first
 ";
 
 fn main() -> ExitCode {
@@ -54,6 +54,7 @@ fn run(words: &[&str]) -> io::Result<bool> {
                 let input = fs::read(file)?;
                 println!("{file}: {} bytes", input.len());
                 match *target {
+                    "model" => println!("{:#?}", model_case(&input)),
                     "session_ops" => println!("{:#?}", session_case(&input)),
                     "session_watches" => println!("{:?}", watches_case(&input)),
                     _ => {}
