@@ -11,6 +11,7 @@ mod echo;
 mod endings;
 mod machines;
 mod network;
+mod paced;
 mod servers;
 mod standalone;
 mod tiny;
