@@ -174,7 +174,7 @@ pub(crate) fn a_deadline_ends_a_call_that_was_not_sent(env: &Env) {
 pub(crate) fn every_call_can_have_a_deadline_by_default(env: &Env) {
     let (proxy, _) = held(env);
     let mut builder = env.builder_through(&proxy);
-    let client = env.connect(builder.request_timeout(Duration::from_millis(500)));
+    let client = env.connect(builder.request_timeout(Duration::from_millis(250)));
     client.create("/a", b"").wait().unwrap();
     proxy.stall();
     assert!(matches!(
