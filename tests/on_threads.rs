@@ -8,9 +8,9 @@ use zk_server::Release;
 use zk_testkit::Version;
 
 use crate::suite::mount;
-use crate::support::{self, Env, Heard, LIMIT, Place, wait_until};
+use crate::support::{self, Env, Heard, LIMIT, Place, Server, wait_until};
 
-fn make() -> Arc<dyn Handler> {
+fn make(_: &Server) -> Arc<dyn Handler> {
     Arc::new(ThreadsHandler::new())
 }
 

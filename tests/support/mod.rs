@@ -1,13 +1,17 @@
 //! What every test starts from: a running server, a root path of its own, and clients that are
 //! looked at for leaks when the test is over.
 
+mod bridge;
 pub(crate) mod log;
 mod place;
-pub(crate) mod strangers;
+mod proxy;
+mod relay;
+mod strangers;
+mod universe;
 mod words;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -17,21 +21,23 @@ use zk::{
     Builder, Client, Error, EventStream, EventType, Handler, Notice, SessionId, StateChange, Stats,
     WatchedEvent,
 };
-use zk_testkit::{Proxy, eventually};
+use zk_testkit::eventually;
 
-pub(crate) use place::Place;
-use place::Standing;
+pub(crate) use place::{Place, Server};
+pub(crate) use proxy::{Direction, Proxy};
+pub(crate) use strangers::Stranger;
 
 /// How long something may take that has to happen. Reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
 /// How tests get a fresh handler of the kind under test.
-pub(crate) type MakeHandler = fn() -> Arc<dyn Handler>;
+pub(crate) type MakeHandler = fn(&Server) -> Arc<dyn Handler>;
 
 /// A place to run at, and the handler under test.
 pub(crate) struct Env {
     place: Place,
-    server: &'static Standing,
+    server: Server,
+    release: String,
     make_handler: MakeHandler,
     handler: Arc<dyn Handler>,
     /// The root path of this test's clients.
@@ -53,8 +59,9 @@ pub(crate) fn run(place: Place, name: &str, make_handler: MakeHandler, test: fn(
 impl Env {
     fn new(place: Place, name: &str, make_handler: MakeHandler) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let server = place.standing();
-        let handler = make_handler();
+        let server = place.server(name);
+        let release = server.release();
+        let handler = make_handler(&server);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let root = format!("/{}-{number}", name.replace("::", "-"));
         let other = Client::builder(server.address().to_string())
@@ -67,6 +74,7 @@ impl Env {
         Self {
             place,
             server,
+            release,
             make_handler,
             handler,
             root,
@@ -83,12 +91,20 @@ impl Env {
 
     /// The server's exact release, such as `3.9.3`.
     pub(crate) fn release(&self) -> &str {
-        self.server.release()
+        &self.release
     }
 
     /// Where the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    /// The address by which the server knows a client's machine.
+    pub(crate) fn ip_of(&self, client: &Client) -> IpAddr {
+        match self.place {
+            Place::Real(_) | Place::Embedded(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Place::Simulated(_) => words::peer_of(&self.word("cons"), session_of(client)).unwrap(),
+        }
     }
 
     /// The root path of this test's clients.
@@ -122,7 +138,7 @@ impl Env {
 
     /// A handler of the same kind that nobody else uses.
     pub(crate) fn new_handler(&self) -> Arc<dyn Handler> {
-        (self.make_handler)()
+        (self.make_handler)(&self.server)
     }
 
     /// A client without a root path that the tested clients know nothing of.
@@ -171,9 +187,19 @@ impl Env {
     /// Another way to the server, which a test can hold up. It is there, and open again, when the
     /// test's clients are closed.
     pub(crate) fn proxy(&self) -> Arc<Proxy> {
-        let proxy = Arc::new(Proxy::start(self.address()).unwrap());
+        let proxy = Arc::new(self.server.proxy());
         self.proxies.lock().unwrap().push(Arc::clone(&proxy));
         proxy
+    }
+
+    /// An address where something else than a ZooKeeper server listens.
+    pub(crate) fn stranger(&self, kind: Stranger) -> SocketAddr {
+        self.server.stranger(kind)
+    }
+
+    /// A port of the server's host where nobody listens.
+    pub(crate) fn nobody(&self) -> SocketAddr {
+        self.server.nobody()
     }
 
     /// The server's answer to a four-letter word, asked on a plain socket.
