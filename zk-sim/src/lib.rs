@@ -87,6 +87,7 @@
 
 mod alarm;
 mod chaos;
+pub mod check;
 mod clock;
 mod driver;
 mod error;

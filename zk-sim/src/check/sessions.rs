@@ -1,0 +1,77 @@
+//! Truth of sessions: none is dropped while its client may think that it lives.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::history::{ClientNo, Event, History, Standing};
+use super::log::{CommittedLog, Txn};
+use super::violation::{Rule, Violation};
+
+/// Compares what clients said of their sessions with when those were ended. A client that closes
+/// its session says so itself.
+///
+/// # Errors
+/// [`Rule::SessionTruth`].
+pub fn check_sessions(history: &History, log: &CommittedLog) -> Result<usize, Violation> {
+    let closes: BTreeMap<_, Duration> = log
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry.txn, Txn::Close))
+        .map(|entry| (entry.session, entry.at))
+        .collect();
+    let mut closing: BTreeMap<ClientNo, Duration> = BTreeMap::new();
+    let mut standings: BTreeMap<ClientNo, Vec<(Duration, Standing)>> = BTreeMap::new();
+    for (at, event) in history.events() {
+        if let Event::Closing { client } = event {
+            closing.entry(*client).or_insert(*at);
+        } else if let Event::Stands { client, standing } = event {
+            standings.entry(*client).or_default().push((*at, *standing));
+        }
+    }
+    let end = history
+        .events()
+        .last()
+        .map_or(Duration::ZERO, |(at, _)| *at);
+    let mut count = 0;
+    for (client, standings) in &standings {
+        let ends = standings.iter().skip(1).map(|(at, _)| *at).chain([end]);
+        for ((from, standing), next) in standings.iter().zip(ends) {
+            let (session, until) = match *standing {
+                Standing::Lost => continue,
+                Standing::Connected { session, until } => (session, until.unwrap_or(next)),
+                Standing::Suspended { session, until } => (session, until),
+            };
+            count += 1;
+            let Some(dropped) = closes.get(&session).copied() else {
+                continue;
+            };
+            let asked = closing.get(client).is_some_and(|asked| *asked <= dropped);
+            // An empty interval claims nothing.
+            if dropped < until && *from < until && !asked {
+                let text = format!(
+                    "client {} said at {from:?} that {session} lives until {until:?}, but it was dropped at {dropped:?}",
+                    client.0
+                );
+                return Err(Violation::new(Rule::SessionTruth, text));
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Nothing is left over: all of these are zero.
+///
+/// # Errors
+/// [`Rule::Leak`], naming all that are not.
+pub fn check_leaks<N: AsRef<str>>(counters: &[(N, u64)]) -> Result<(), Violation> {
+    let left: Vec<String> = counters
+        .iter()
+        .filter(|(_, count)| *count != 0)
+        .map(|(name, count)| format!("{} = {count}", name.as_ref()))
+        .collect();
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(Violation::new(Rule::Leak, left.join(", ")))
+    }
+}
