@@ -28,6 +28,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `threads` (default) | [`zk::threads`](threads): plain threads, for programs without a runtime |
+//! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
 //!
 //! # Layers
 //!
@@ -46,6 +47,22 @@ pub use zk_client::*;
 #[cfg(feature = "threads")]
 pub mod threads {
     pub use zk_handler_threads::*;
+}
+
+/// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.
+///
+/// ```no_run
+/// # fn main() -> Result<(), zk::Error> {
+/// # #[cfg(feature = "threads")]
+/// let client = zk::Client::builder("127.0.0.1:2181")
+///     .sasl(zk::sasl::DigestMd5::new("bob", "secret"))
+///     .connect(std::sync::Arc::new(zk::threads::ThreadsHandler::new()))
+///     .wait()?;
+/// # Ok(()) }
+/// ```
+#[cfg(feature = "sasl")]
+pub mod sasl {
+    pub use zk_sasl::*;
 }
 
 /// What most programs need, without any handler's module: `use zk::prelude::*` never hides a

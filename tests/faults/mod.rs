@@ -5,6 +5,7 @@
 mod deadline;
 mod pause;
 mod quickstart;
+mod sasl;
 mod watches;
 mod writes;
 
@@ -92,6 +93,10 @@ faults! {
     deadline::the_deadline_comes_before_the_end_on_the_leader,
     deadline::the_deadline_comes_before_the_end_on_a_follower,
     deadline::the_deadline_comes_before_the_end_on_an_isolated_follower,
+    sasl::a_user_signs_in_by_sasl_on_every_connection,
+    sasl::sasl_refuses_a_wrong_password_and_an_unknown_user,
+    sasl::a_server_that_insists_on_sasl_takes_nobody_else,
+    sasl::a_server_without_sasl_is_named_as_such,
     quickstart::the_tour_ends_alone,
     quickstart::the_tour_survives_the_loss_of_its_server,
 }

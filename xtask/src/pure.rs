@@ -14,10 +14,10 @@ use crate::report::Done;
 use crate::workspace::Workspace;
 
 /// Crates that are functions of their arguments.
-const PURE: [&str; 2] = ["zk-proto", "zk-session"];
+const PURE: [&str; 3] = ["zk-proto", "zk-session", "zk-sasl"];
 
 /// Crates that have a `clippy.toml` against what belongs to the handlers.
-const SEALED: [&str; 3] = ["zk-proto", "zk-session", "zk-client"];
+const SEALED: [&str; 4] = ["zk-proto", "zk-session", "zk-client", "zk-sasl"];
 
 /// Calls that each of the sealed crates must be refused.
 const PLANTED: [&str; 6] = [

@@ -32,6 +32,10 @@ use crate::block_on::{block_on, park_until};
 use crate::core::Ticket;
 use crate::{Callback, Error};
 
+mod completer;
+
+pub use completer::Completer;
+
 /// The result of something that was submitted (kazoo's `IAsyncResult`).
 ///
 /// A future under any executor, a blocking [`wait`](Self::wait) on a plain thread, or a
@@ -44,6 +48,16 @@ pub struct AsyncResult<T> {
     ticket: Ticket,
     /// Nothing is left to take or to cancel.
     over: bool,
+    /// Who wants to know that the result has an owner now.
+    claim: Option<Arc<dyn Claim>>,
+}
+
+/// Hears that somebody has taken a result, or has asked for it to be delivered. If it is dropped
+/// without that, nobody ever will.
+#[expect(unnameable_types, reason = "only this crate uses it")]
+pub trait Claim: Send + Sync {
+    /// No lock is held.
+    fn claim(&self);
 }
 
 /// Where a result comes from: whom to ask for what it takes to wait, and whom to tell when nobody
@@ -101,7 +115,10 @@ impl<T: Send + 'static> AsyncResult<T> {
             Ok(cancelled) => Err(Error::Timeout {
                 sent: cancelled != Cancelled::Unsent,
             }),
-            Err(result) => result,
+            Err(result) => {
+                self.claim();
+                result
+            }
         }
     }
 
@@ -138,7 +155,10 @@ impl<T: Send + 'static> AsyncResult<T> {
             return Some(Err(Error::Taken));
         }
         let result = lock(self.slot.state()).take();
-        self.over = result.is_some();
+        if result.is_some() {
+            self.over = true;
+            self.claim();
+        }
         result
     }
 
@@ -149,6 +169,7 @@ impl<T: Send + 'static> AsyncResult<T> {
             return;
         }
         self.over = true;
+        self.claim();
         let origin = self.origin.take();
         let mut state = lock(self.slot.state());
         if let Some(result) = state.take() {
@@ -168,6 +189,7 @@ impl<T: Send + 'static> AsyncResult<T> {
             return;
         }
         self.over = true;
+        self.claim();
         let mut state = lock(self.slot.state());
         let before = std::mem::replace(&mut *state, State::Detached);
         drop(state);
@@ -191,6 +213,19 @@ impl<T> AsyncResult<T> {
             origin,
             ticket,
             over: false,
+            claim: None,
+        }
+    }
+
+    /// The same result, which tells when it is taken.
+    pub(crate) fn with_claim(mut self, claim: Arc<dyn Claim>) -> Self {
+        self.claim = Some(claim);
+        self
+    }
+
+    fn claim(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            claim.claim();
         }
     }
 
@@ -254,6 +289,7 @@ impl<T> Future for AsyncResult<T> {
             if let Some(result) = state.take() {
                 drop(state);
                 this.over = true;
+                this.claim();
                 return Poll::Ready(result);
             }
             let State::Pending { waiter, .. } = &mut *state else {
@@ -282,57 +318,6 @@ impl<T> fmt::Debug for AsyncResult<T> {
         f.debug_struct("AsyncResult")
             .field("ticket", &self.ticket)
             .finish_non_exhaustive()
-    }
-}
-
-/// The producing side of an [`AsyncResult`]. Dropped without a result it delivers
-/// [`Error::Closed`], so that nobody waits in vain.
-#[must_use = "dropping the completer fails the result"]
-pub struct Completer<T: Send + 'static> {
-    slot: Arc<dyn Hold<T>>,
-    over: bool,
-}
-
-impl<T: Send + 'static> Completer<T> {
-    /// Delivers the result.
-    pub fn complete(mut self, result: Result<T, Error>) {
-        self.over = true;
-        settle(&*self.slot, result).run();
-    }
-
-    /// Does nobody want the result any more? A detached one still counts as wanted.
-    pub fn is_cancelled(&self) -> bool {
-        matches!(*lock(self.slot.state()), State::Cancelled)
-    }
-
-    /// Ready once nobody wants the result any more.
-    pub fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let waker = cx.waker().clone();
-        let mut state = lock(self.slot.state());
-        let (poll, before) = match &mut *state {
-            State::Cancelled => (Poll::Ready(()), Some(waker)),
-            State::Pending { producer, .. } => (Poll::Pending, producer.replace(waker)),
-            State::Callback { .. } | State::Ready(_) | State::Taken | State::Detached => {
-                (Poll::Pending, Some(waker))
-            }
-        };
-        drop(state);
-        drop(before);
-        poll
-    }
-}
-
-impl<T: Send + 'static> Drop for Completer<T> {
-    fn drop(&mut self) {
-        if !self.over {
-            settle(&*self.slot, Err(Error::Closed { sent: false })).run();
-        }
-    }
-}
-
-impl<T: Send + 'static> fmt::Debug for Completer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Completer(..)")
     }
 }
 

@@ -202,7 +202,14 @@ impl Builder {
         self
     }
 
-    /// Authenticates by SASL on every connection (kazoo: `sasl_options`).
+    /// Authenticates by SASL on every connection (kazoo: `sasl_options`), such as by `DigestMd5` of
+    /// `zk-sasl`. What goes wrong ends the client with an
+    /// [`AuthFailure`](zk_session::AuthFailure) that says what it was.
+    pub fn sasl(&mut self, factory: impl MechanismFactory + 'static) -> &mut Self {
+        self.mechanism(Arc::new(factory))
+    }
+
+    /// The same, with a mechanism that is shared (kazoo: `sasl_options`).
     pub fn mechanism(&mut self, factory: Arc<dyn MechanismFactory>) -> &mut Self {
         self.session.mechanism(factory);
         self

@@ -34,7 +34,7 @@ pub use listeners::{Listen, ListenerId, StateChange};
 pub(crate) use inner::Sink;
 pub(crate) use pending::{Complete, Done, Ticket};
 pub(crate) use room::Seat;
-pub(crate) use submission::Submission;
+pub(crate) use submission::{SessionNumber, Submission, Terms};
 
 use effects::Effects;
 use inner::Inner;

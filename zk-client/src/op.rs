@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use zk_proto::{Chroot, Reply, Request};
 use zk_session::{Call, Refused};
 
-use crate::async_result::{Origin, Slot};
+use crate::async_result::{Claim, Origin, Slot};
 use crate::block_on;
-use crate::core::{Complete, Core, Done, Seat, Submission};
+use crate::core::{Complete, Core, Done, Seat, SessionNumber, Submission, Terms};
 use crate::{AsyncResult, Client, Error, WhenFull};
 
 mod admin;
@@ -113,6 +113,8 @@ pub enum Started<T> {
     Sent(AsyncResult<T>),
     /// Several round trips.
     Steps(Steps<T>),
+    /// Several round trips whose result is undone if nobody takes it.
+    Claimable(Steps<T>, Arc<dyn Claim>),
 }
 
 /// The rest of a call, to be driven by whoever waits for it.
@@ -127,7 +129,7 @@ enum Progress<T> {
         limit: Option<AsyncResult<()>>,
     },
     Sent(AsyncResult<T>),
-    Steps(Steps<T>),
+    Steps(Steps<T>, Option<Arc<dyn Claim>>),
     Over,
 }
 
@@ -181,6 +183,11 @@ impl<'a, K: Kind> Op<'a, K> {
             match self.begin() {
                 Ok(Started::Sent(result)) => return block_on(result),
                 Ok(Started::Steps(steps)) => return block_on(steps),
+                Ok(Started::Claimable(steps, claim)) => {
+                    let result = block_on(steps);
+                    claim.claim();
+                    return result;
+                }
                 Err(Error::Full { .. }) if self.client.when_full() == WhenFull::Wait => {}
                 Err(error) => return Err(error),
             }
@@ -194,13 +201,15 @@ impl<'a, K: Kind> Op<'a, K> {
     pub fn send(mut self) -> AsyncResult<K::Output> {
         let started = match std::mem::replace(&mut self.progress, Progress::Over) {
             Progress::Sent(result) => return result,
-            Progress::Steps(steps) => Ok(Started::Steps(steps)),
+            Progress::Steps(steps, None) => Ok(Started::Steps(steps)),
+            Progress::Steps(steps, Some(claim)) => Ok(Started::Claimable(steps, claim)),
             Progress::Unsent | Progress::Queued { .. } => self.begin(),
             Progress::Over => Err(Error::Taken),
         };
         match started {
             Ok(Started::Sent(result)) => result,
             Ok(Started::Steps(steps)) => self.client.run(steps),
+            Ok(Started::Claimable(steps, claim)) => self.client.run(steps).with_claim(claim),
             Err(error) => AsyncResult::ready(Err(error)).with_origin(self.client.core().origin()),
         }
     }
@@ -244,7 +253,7 @@ impl<'a, K: Kind> Op<'a, K> {
         }
     }
 
-    fn begin(&mut self) -> Result<Started<K::Output>, Error> {
+    pub(crate) fn begin(&mut self) -> Result<Started<K::Output>, Error> {
         let now = self.client.now();
         let deadline = self.limit.deadline(now);
         let mut seat = None;
@@ -252,6 +261,7 @@ impl<'a, K: Kind> Op<'a, K> {
             client: self.client,
             now,
             deadline,
+            within: None,
             seat: &mut seat,
             waker: None,
         })
@@ -290,6 +300,7 @@ impl<'a, K: Kind> Op<'a, K> {
             client,
             now: client.now(),
             deadline: *deadline,
+            within: None,
             seat: &mut place.seat,
             waker: Some(cx.waker()),
         });
@@ -308,7 +319,8 @@ impl<'a, K: Kind> Op<'a, K> {
     fn began(&mut self, started: Started<K::Output>) {
         self.progress = match started {
             Started::Sent(result) => Progress::Sent(result),
-            Started::Steps(steps) => Progress::Steps(steps),
+            Started::Steps(steps) => Progress::Steps(steps, None),
+            Started::Claimable(steps, claim) => Progress::Steps(steps, Some(claim)),
         };
     }
 }
@@ -330,7 +342,13 @@ impl<K: Kind> Future for Op<'_, K> {
         }
         let poll = match &mut this.progress {
             Progress::Sent(result) => Pin::new(result).poll(cx),
-            Progress::Steps(steps) => steps.as_mut().poll(cx),
+            Progress::Steps(steps, claim) => {
+                let poll = steps.as_mut().poll(cx);
+                if let (true, Some(claim)) = (poll.is_ready(), claim) {
+                    claim.claim();
+                }
+                poll
+            }
             Progress::Unsent | Progress::Queued { .. } | Progress::Over => {
                 Poll::Ready(Err(Error::Taken))
             }
@@ -347,7 +365,7 @@ impl<K: Kind> fmt::Debug for Op<'_, K> {
         let progress = match self.progress {
             Progress::Unsent => "unsent",
             Progress::Queued { .. } => "waiting for room",
-            Progress::Sent(_) | Progress::Steps(_) => "sent",
+            Progress::Sent(_) | Progress::Steps(..) => "sent",
             Progress::Over => "over",
         };
         f.debug_struct("Op")
@@ -361,6 +379,8 @@ pub struct Launch<'l> {
     pub(crate) client: &'l Client,
     pub(crate) now: Instant,
     pub(crate) deadline: Option<Instant>,
+    /// The only session that it may be sent in; for calls of several round trips, each of them.
+    pub(crate) within: Option<SessionNumber>,
     seat: &'l mut Option<Seat>,
     /// Whom to wake when there is room; `None` to be refused.
     waker: Option<&'l Waker>,
@@ -413,12 +433,14 @@ impl<'l> Launch<'l> {
         submit: &mut dyn FnMut(&mut Submission<'_>) -> Result<R, Refused>,
     ) -> Result<R, Error> {
         let core = self.client.core();
-        let submitted = match self.waker {
-            Some(waker) if !urgent => {
-                core.submit_or_wait(self.now, self.seat, waker.clone(), submit)
-            }
-            _ => core.submit(self.now, self.seat, urgent, submit),
+        let terms = Terms {
+            now: self.now,
+            past_bounds: urgent,
+            within: self.within,
         };
-        submitted.map_err(Error::from)
+        match self.waker {
+            Some(waker) if !urgent => core.submit_or_wait(terms, self.seat, waker.clone(), submit),
+            _ => core.submit(terms, self.seat, submit),
+        }
     }
 }

@@ -3,11 +3,11 @@
 //!
 //! Reading is a cursor, [`Reader`]; writing is a set of functions that append to a `Vec<u8>`.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt, mem, ops::Range};
 
 use bytes::Bytes;
 
-use crate::{DecodeError, Payload, text};
+use crate::{Acl, DecodeError, Payload, text};
 
 /// A cursor over one frame.
 ///
@@ -18,6 +18,8 @@ use crate::{DecodeError, Payload, text};
 pub struct Reader<'a> {
     chunk: &'a Bytes,
     rest: &'a [u8],
+    null_path: bool,
+    null_acl: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -27,6 +29,8 @@ impl<'a> Reader<'a> {
         Self {
             chunk: frame,
             rest: frame,
+            null_path: false,
+            null_acl: false,
         }
     }
 
@@ -38,6 +42,8 @@ impl<'a> Reader<'a> {
         Self {
             chunk,
             rest: &chunk[start..end],
+            null_path: false,
+            null_acl: false,
         }
     }
 
@@ -172,11 +178,29 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// Reads a string that servers never take for null, such as the path of a request.
+    /// Reads the path of a request. Null reads as empty, and is noted for
+    /// [`take_nulls`](Self::take_nulls), as servers never take it for a path.
     #[inline]
     pub(crate) fn path(&mut self) -> Result<Cow<'a, str>, DecodeError> {
-        self.text_or_null("path")?
-            .ok_or(DecodeError::Null { what: "path" })
+        let path = self.text_or_null("path")?;
+        self.null_path |= path.is_none();
+        Ok(path.unwrap_or_default())
+    }
+
+    /// Reads the access control list of a request. Null reads as empty, and is noted for
+    /// [`take_nulls`](Self::take_nulls).
+    pub(crate) fn acl(&mut self) -> Result<Vec<Acl>, DecodeError> {
+        self.null_acl |= self.rest.starts_with(&[0xff; 4]);
+        Acl::decode_list(self)
+    }
+
+    /// Whether a path, and whether an access control list, was null since this was last asked.
+    #[inline]
+    pub(crate) fn take_nulls(&mut self) -> (bool, bool) {
+        (
+            mem::take(&mut self.null_path),
+            mem::take(&mut self.null_acl),
+        )
     }
 
     #[inline]

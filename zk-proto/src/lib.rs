@@ -108,7 +108,7 @@ pub use data::{Data, IntoData, Payload};
 pub use event::{WatcherEvent, WatcherEventRef};
 pub use multi::{MultiOp, MultiResult, ReadOp, ReadResult};
 pub use reply::{ClientInfo, Reply};
-pub use request::Request;
+pub use request::{RawRequest, Request};
 pub use stat::Stat;
 pub use watches::SetWatches;
 

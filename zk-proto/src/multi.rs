@@ -20,7 +20,7 @@ pub use results::{MultiResult, ReadResult};
 #[derive(Clone, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "servers accept no other operations within a multi"
+    reason = "servers accept no other operations within a multi; RawRequest has them"
 )]
 pub enum MultiOp<'a> {
     /// Creates a node.
@@ -92,12 +92,16 @@ impl<'a> MultiOp<'a> {
         Head::END.encode(out);
     }
 
-    pub(crate) fn decode_list(reader: &mut Reader<'a>) -> Result<Vec<Self>, DecodeError> {
+    /// `None` if an operation is none of these.
+    pub(crate) fn decode_list(reader: &mut Reader<'a>) -> Result<Option<Vec<Self>>, DecodeError> {
         let mut ops = Vec::new();
         while let Some(head) = Head::decode(reader)? {
-            ops.push(Self::decode(head.opcode, reader)?);
+            let Some(op) = Self::decode(head.opcode, reader)? else {
+                return Ok(None);
+            };
+            ops.push(op);
         }
-        Ok(ops)
+        Ok(Some(ops))
     }
 
     fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) {
@@ -123,8 +127,8 @@ impl<'a> MultiOp<'a> {
         }
     }
 
-    fn decode(opcode: OpCode, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(match opcode {
+    fn decode(opcode: OpCode, reader: &mut Reader<'a>) -> Result<Option<Self>, DecodeError> {
+        Ok(Some(match opcode {
             OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL => {
                 let Create {
                     path,
@@ -160,13 +164,8 @@ impl<'a> MultiOp<'a> {
                 let PathVersion { path, version } = PathVersion::read(reader)?;
                 Self::Check { path, version }
             }
-            OpCode(value) => {
-                return Err(DecodeError::BadValue {
-                    what: "type within a multi",
-                    value,
-                });
-            }
-        })
+            _ => return Ok(None),
+        }))
     }
 }
 
@@ -215,7 +214,7 @@ impl fmt::Debug for MultiOp<'_> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "servers accept no other operations within a multi-read"
+    reason = "servers accept no other operations within a multi-read; RawRequest has them"
 )]
 pub enum ReadOp<'a> {
     /// Reads the data of a node.
@@ -254,7 +253,8 @@ impl<'a> ReadOp<'a> {
         Head::END.encode(out);
     }
 
-    pub(crate) fn decode_list(reader: &mut Reader<'a>) -> Result<Vec<Self>, DecodeError> {
+    /// `None` if an operation is none of these.
+    pub(crate) fn decode_list(reader: &mut Reader<'a>) -> Result<Option<Vec<Self>>, DecodeError> {
         let mut ops = Vec::new();
         while let Some(head) = Head::decode(reader)? {
             ops.push(match head.opcode {
@@ -264,35 +264,30 @@ impl<'a> ReadOp<'a> {
                 OpCode::GET_CHILDREN => Self::GetChildren {
                     path: PathWatch::read(reader)?.path,
                 },
-                OpCode(value) => {
-                    return Err(DecodeError::BadValue {
-                        what: "type within a multi-read",
-                        value,
-                    });
-                }
+                _ => return Ok(None),
             });
         }
-        Ok(ops)
+        Ok(Some(ops))
     }
 }
 
 /// What stands in front of each item.
 #[derive(Clone, Copy, Debug)]
-struct Head {
-    opcode: OpCode,
+pub(crate) struct Head {
+    pub(crate) opcode: OpCode,
     done: bool,
     err: i32,
 }
 
 impl Head {
-    const END: Self = Self {
+    pub(crate) const END: Self = Self {
         opcode: OpCode::ERROR,
         done: true,
         err: -1,
     };
 
     /// Of an operation in a request.
-    const fn of(opcode: OpCode) -> Self {
+    pub(crate) const fn of(opcode: OpCode) -> Self {
         Self {
             opcode,
             done: false,
@@ -308,14 +303,14 @@ impl Head {
         }
     }
 
-    fn encode(self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
         put_int(out, self.opcode.0);
         put_boolean(out, self.done);
         put_int(out, self.err);
     }
 
     /// `None` ends the list.
-    fn decode(reader: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
         let head = Self {
             opcode: OpCode(reader.int("type within a multi")?),
             done: reader.boolean("end of a multi")?,

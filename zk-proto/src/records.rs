@@ -40,7 +40,7 @@ impl<'a> Create<'a> {
     pub(crate) fn read(opcode: OpCode, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let path = reader.path()?;
         let data = reader.buffer("data")?.map(Cow::Borrowed);
-        let acl = Cow::Owned(Acl::decode_list(reader)?);
+        let acl = Cow::Owned(reader.acl()?);
         let flags = reader.int("flags")?;
         let ttl = (opcode == OpCode::CREATE_TTL)
             .then(|| reader.long("ttl"))

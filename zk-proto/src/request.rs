@@ -9,6 +9,10 @@ use crate::{
 };
 
 mod debug;
+mod look;
+mod raw;
+
+pub use raw::RawRequest;
 
 /// The body of a request, as a client sends it and a server receives it.
 ///
@@ -166,6 +170,9 @@ pub enum Request<'a> {
     WhoAmI,
     /// Ends the session.
     CloseSession,
+    /// Anything of these that servers do not take as it is, kept as it came. Servers ask for the
+    /// [`effective`](Self::effective) request.
+    Raw(Box<RawRequest<'a>>),
 }
 
 impl<'a> Request<'a> {
@@ -175,6 +182,50 @@ impl<'a> Request<'a> {
     /// [`DecodeError::UnknownOpcode`] for an operation that is not here; any other
     /// [`DecodeError`] for a body that servers do not read either.
     pub fn decode(opcode: OpCode, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        reader.take_nulls();
+        let whole = reader.clone();
+        let request = match opcode {
+            OpCode::MULTI => MultiOp::decode_list(reader)?.map(|ops| Self::Multi(Cow::Owned(ops))),
+            OpCode::MULTI_READ => {
+                ReadOp::decode_list(reader)?.map(|ops| Self::MultiRead(Cow::Owned(ops)))
+            }
+            _ => {
+                let request = Self::decode_one(opcode, reader)?;
+                return Ok(RawRequest::with_nulls(request, reader));
+            }
+        };
+        match (request, reader.take_nulls()) {
+            (Some(request), (false, false)) => Ok(request),
+            (Some(_) | None, _) => {
+                *reader = whole;
+                RawRequest::decode(opcode, reader).map(|raw| Self::Raw(Box::new(raw)))
+            }
+        }
+    }
+
+    /// What a server makes of it: a null access control list is an empty one; a null path, and a
+    /// multi with an operation that does not belong there, are refused as bytes that cannot be read.
+    ///
+    /// ```
+    /// # use zk_proto::*;
+    /// let body = bytes::Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0]);
+    /// let request = Request::decode(OpCode::EXISTS, &mut Reader::new(&body))?;
+    /// assert!(matches!(request, Request::Raw(_)));
+    /// assert_eq!(request.effective(), Err(DecodeError::Null { what: "path" }));
+    /// # Ok::<(), DecodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DecodeError::Null`], [`DecodeError::BadValue`]; servers answer MarshallingError.
+    pub fn effective(self) -> Result<Self, DecodeError> {
+        if let Self::Raw(raw) = self {
+            raw.effective()
+        } else {
+            Ok(self)
+        }
+    }
+
+    fn decode_one(opcode: OpCode, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(match opcode {
             OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL => {
                 let Create {
@@ -220,7 +271,7 @@ impl<'a> Request<'a> {
             },
             OpCode::SET_ACL => Self::SetAcl {
                 path: reader.path()?,
-                acl: Cow::Owned(Acl::decode_list(reader)?),
+                acl: Cow::Owned(reader.acl()?),
                 version: reader.int("version")?,
             },
             OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => {
@@ -239,8 +290,6 @@ impl<'a> Request<'a> {
                 let PathVersion { path, version } = PathVersion::read(reader)?;
                 Self::Check { path, version }
             }
-            OpCode::MULTI => Self::Multi(Cow::Owned(MultiOp::decode_list(reader)?)),
-            OpCode::MULTI_READ => Self::MultiRead(Cow::Owned(ReadOp::decode_list(reader)?)),
             OpCode::RECONFIG => Self::Reconfig {
                 joining: reader.text_or_null("joiningServers")?,
                 leaving: reader.text_or_null("leavingServers")?,
@@ -346,6 +395,7 @@ impl<'a> Request<'a> {
                 put_int(out, mode.0);
             }
             Self::Ping | Self::WhoAmI | Self::CloseSession => {}
+            Self::Raw(raw) => raw.encode(chroot, out),
         }
     }
 
@@ -383,55 +433,7 @@ impl<'a> Request<'a> {
             Self::AddWatch { .. } => OpCode::ADD_WATCH,
             Self::WhoAmI => OpCode::WHO_AM_I,
             Self::CloseSession => OpCode::CLOSE_SESSION,
-        }
-    }
-
-    /// Whether it changes the tree: after the loss of a connection it is unknown whether it did.
-    pub fn is_write(&self) -> bool {
-        matches!(
-            self,
-            Self::Create { .. }
-                | Self::Delete { .. }
-                | Self::SetData { .. }
-                | Self::SetAcl { .. }
-                | Self::Multi(_)
-                | Self::Reconfig { .. }
-        )
-    }
-
-    /// Whether it needs a quorum: the writes, sync and check. A read-only server refuses it.
-    pub fn is_quorum(&self) -> bool {
-        self.is_write() || matches!(self, Self::Sync { .. } | Self::Check { .. })
-    }
-
-    /// The node that it is about, if it is about one; the prefix of
-    /// [`GetEphemerals`](Self::GetEphemerals).
-    pub fn path(&self) -> Option<&str> {
-        match self {
-            Self::Create { path, .. }
-            | Self::Delete { path, .. }
-            | Self::Exists { path, .. }
-            | Self::GetData { path, .. }
-            | Self::SetData { path, .. }
-            | Self::GetAcl { path }
-            | Self::SetAcl { path, .. }
-            | Self::GetChildren { path, .. }
-            | Self::Sync { path }
-            | Self::Check { path, .. }
-            | Self::CheckWatches { path, .. }
-            | Self::RemoveWatches { path, .. }
-            | Self::GetAllChildrenNumber { path }
-            | Self::AddWatch { path, .. }
-            | Self::GetEphemerals { prefix: path } => Some(path),
-            Self::Ping
-            | Self::Multi(_)
-            | Self::MultiRead(_)
-            | Self::Reconfig { .. }
-            | Self::Auth { .. }
-            | Self::SetWatches(_)
-            | Self::Sasl { .. }
-            | Self::WhoAmI
-            | Self::CloseSession => None,
+            Self::Raw(raw) => raw.opcode(),
         }
     }
 }

@@ -18,7 +18,8 @@ impl Client {
     /// Makes a call until it succeeds, as far as that is safe (kazoo: `KazooRetry`). Attempts are
     /// repeated that failed for what may pass: a lost connection, an overloaded or read-only
     /// server, an attempt's own [`timeout`](Op::timeout). An expired session, too, but not for what
-    /// depends on it. Where an answer was lost:
+    /// depends on it: that is made in the session in which it was begun, or not at all. Where an
+    /// answer was lost:
     ///
     /// | call | is |
     /// |---|---|

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use zk_session::{Call, Cancelled, Refused};
 
+use crate::Error;
 use crate::core::Core;
 use crate::core::inner::{Inner, Sink};
 use crate::core::pending::{Complete, Entry, Ticket, Watching, What};
@@ -54,31 +55,48 @@ impl Submission<'_> {
     }
 }
 
+/// When requests may be handed over.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) now: Instant,
+    /// Waits for nobody.
+    pub(crate) past_bounds: bool,
+    /// In this session and in no other.
+    pub(crate) within: Option<SessionNumber>,
+}
+
+/// A session of a core, or the one that it waits for: two of these differ if a session was lost in
+/// between, and with it what was submitted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SessionNumber {
+    epoch: u32,
+    lost: u64,
+}
+
 impl Core {
     /// Lets `submit` hand over requests, if nobody is waiting to do so since earlier. Those with a
-    /// seat wait for their turn; `past_bounds` waits for nobody.
+    /// seat wait for their turn.
     pub(crate) fn submit<R>(
         &self,
-        now: Instant,
+        terms: Terms,
         seat: &mut Option<Seat>,
-        past_bounds: bool,
         submit: &mut dyn FnMut(&mut Submission<'_>) -> Result<R, Refused>,
-    ) -> Result<R, Refused> {
-        self.enter(|inner| inner.submit(now, seat, past_bounds, submit))
+    ) -> Result<R, Error> {
+        self.enter(|inner| inner.submit(terms, seat, submit))
     }
 
     /// As [`submit`](Self::submit); if there is no room, sits down to wait and leaves `waker`.
     pub(crate) fn submit_or_wait<R>(
         &self,
-        now: Instant,
+        terms: Terms,
         seat: &mut Option<Seat>,
         waker: Waker,
         submit: &mut dyn FnMut(&mut Submission<'_>) -> Result<R, Refused>,
-    ) -> Result<R, Refused> {
+    ) -> Result<R, Error> {
         let (result, unused) = self.enter(|inner| {
-            let result = inner.submit(now, seat, false, submit);
+            let result = inner.submit(terms, seat, submit);
             match result {
-                Err(Refused::Full { .. }) => {
+                Err(Error::Full { .. }) => {
                     let before = inner.room.wait(seat, waker);
                     (result, before)
                 }
@@ -93,32 +111,46 @@ impl Core {
     pub(crate) fn leave_room(&self, seat: Seat) {
         self.enter(|inner| inner.leave_room(seat));
     }
+
+    /// The session that would take what is submitted now.
+    pub(crate) fn session_number(&self) -> SessionNumber {
+        self.enter(|inner| inner.session_number())
+    }
 }
 
 impl Inner {
     fn submit<R>(
         &mut self,
-        now: Instant,
+        terms: Terms,
         seat: &mut Option<Seat>,
-        past_bounds: bool,
         submit: &mut dyn FnMut(&mut Submission<'_>) -> Result<R, Refused>,
-    ) -> Result<R, Refused> {
+    ) -> Result<R, Error> {
+        let now = terms.now;
         let result = if self.is_abandoned() {
-            Err(Refused::Closed)
-        } else if past_bounds || self.room.is_next(*seat) {
-            submit(&mut Submission { inner: self, now })
+            Err(Error::Closed { sent: false })
+        } else if terms.within.is_some_and(|n| n != self.session_number()) {
+            Err(Error::SessionExpired { sent: false })
+        } else if terms.past_bounds || self.room.is_next(*seat) {
+            submit(&mut Submission { inner: self, now }).map_err(Error::from)
         } else {
             let stats = self.session.stats();
-            Err(Refused::Full {
+            Err(Error::Full {
                 requests: stats.in_flight + stats.queued,
                 bytes: stats.pending_bytes,
             })
         };
-        if !matches!(result, Err(Refused::Full { .. })) {
+        if !matches!(result, Err(Error::Full { .. })) {
             if let Some(seat) = seat.take() {
                 self.leave_room(seat);
             }
         }
         result
+    }
+
+    fn session_number(&self) -> SessionNumber {
+        SessionNumber {
+            epoch: self.epoch,
+            lost: self.session.stats().sessions_lost,
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! Creates whose node is found again when the reply was lost.
 
 use std::borrow::Cow;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use zk_proto::{SessionId, Stat, Zxid};
 
+use crate::async_result::Claim;
 use crate::op::write::{Create, CreateReply};
 use crate::{Client, Error};
 
@@ -123,9 +126,80 @@ fn uuid(client: &Client) -> String {
     id
 }
 
-/// Deletes what a protected create may have made, unless it is told that all is well. Dropped
-/// with a create that is given up.
-pub(crate) struct Cleanup {
+/// A protected create whose node has no owner yet: what it has made, or may have, is deleted when
+/// this is dropped, be it with the create under way or with the result that nobody took.
+pub(crate) struct Unclaimed(Mutex<Stage>);
+
+enum Stage {
+    /// The create goes on; the flag says whether somebody will have its result in any case.
+    Making(Cleanup, bool),
+    /// The node is there; if attempts before were lost, its path, for theirs may still turn up.
+    Made(Cleanup, Option<String>),
+    Over,
+}
+
+impl Unclaimed {
+    pub(crate) fn new(client: &Client, mark: &Mark) -> Arc<Self> {
+        let cleanup = Cleanup {
+            task: Some((client.clone(), mark.clone())),
+            session: client.client_id().map(|(id, _)| id),
+            losses: client.stats().session.losses,
+        };
+        Arc::new(Self(Mutex::new(Stage::Making(cleanup, false))))
+    }
+
+    /// The create has succeeded. The path is that of its node, if others may turn up.
+    pub(crate) fn made(&self, path: Option<String>) {
+        let mut stage = self.stage();
+        match mem::replace(&mut *stage, Stage::Over) {
+            Stage::Making(cleanup, true) => {
+                drop(stage);
+                cleanup.keep(path);
+            }
+            Stage::Making(cleanup, false) => *stage = Stage::Made(cleanup, path),
+            Stage::Made(..) | Stage::Over => {}
+        }
+    }
+
+    /// There is nothing to delete.
+    pub(crate) fn disarm(&self) {
+        self.end(|cleanup| cleanup.keep(None));
+    }
+
+    /// The create has failed, but may have made a node.
+    pub(crate) fn run(&self) {
+        self.end(drop);
+    }
+
+    fn end(&self, how: impl FnOnce(Cleanup)) {
+        // On a line of its own: the lock must not be held while the cleanup is dropped.
+        let stage = mem::replace(&mut *self.stage(), Stage::Over);
+        if let Stage::Making(cleanup, _) | Stage::Made(cleanup, _) = stage {
+            how(cleanup);
+        }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim for Unclaimed {
+    fn claim(&self) {
+        let mut stage = self.stage();
+        match mem::replace(&mut *stage, Stage::Over) {
+            Stage::Making(cleanup, _) => *stage = Stage::Making(cleanup, true),
+            Stage::Made(cleanup, path) => {
+                drop(stage);
+                cleanup.keep(path);
+            }
+            Stage::Over => {}
+        }
+    }
+}
+
+/// Deletes what a protected create may have made when it is dropped.
+struct Cleanup {
     task: Option<(Client, Mark)>,
     session: Option<SessionId>,
     /// Connections lost before.
@@ -133,23 +207,12 @@ pub(crate) struct Cleanup {
 }
 
 impl Cleanup {
-    pub(crate) fn new(client: &Client, mark: &Mark) -> Self {
-        Self {
-            task: Some((client.clone(), mark.clone())),
-            session: client.client_id().map(|(id, _)| id),
-            losses: client.stats().session.losses,
-        }
-    }
-
-    /// There is nothing to clean up, or its owner knows its name.
-    pub(crate) fn disarm(&mut self) {
-        self.task = None;
-    }
-
-    /// The node with this path is the one, and those of other attempts are not.
-    pub(crate) fn keep(&mut self, path: &str) {
-        if let Some((_, mark)) = &mut self.task {
-            mark.keep = Some(path.to_owned());
+    /// The node has an owner. Only others of the same create are deleted, if there may be any
+    /// beside the one with this path.
+    fn keep(mut self, path: Option<String>) {
+        match (&mut self.task, path) {
+            (Some((_, mark)), Some(path)) => mark.keep = Some(path),
+            (task, _) => *task = None,
         }
     }
 }

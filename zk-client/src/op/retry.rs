@@ -3,11 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zk_session::BackoffPolicy;
 
-use crate::op::protected::Cleanup;
+use crate::core::SessionNumber;
+use crate::op::protected::Unclaimed;
 use crate::op::sealed::Start;
 use crate::op::{Kind, Launch, Op, Started};
 use crate::{Client, Error, WhenFull};
@@ -93,7 +95,7 @@ pub struct Attempts<K: Kind> {
     /// It makes something that goes with the session.
     session_bound: bool,
     /// What is to be done when it is given up, and how its result names its node.
-    cleanup: Option<(Cleanup, PathOf<K::Output>)>,
+    cleanup: Option<(Arc<Unclaimed>, PathOf<K::Output>)>,
 }
 
 /// When to try again.
@@ -109,6 +111,8 @@ struct Plan {
 pub struct Retry<K: Retryable> {
     kind: Option<K>,
     attempts: Option<Box<Attempts<K::Owned>>>,
+    /// Where it was begun, if it must not go on in another session.
+    within: Option<SessionNumber>,
     resolver: Option<Resolver<K::Output>>,
     plan: Plan,
 }
@@ -127,6 +131,7 @@ impl<'a, K: Retryable> Op<'a, Retry<K>> {
         let retry = Retry {
             kind: Some(kind),
             attempts: None,
+            within: None,
             resolver: None,
             plan: Plan {
                 policy: Some(usable(policy)),
@@ -192,6 +197,12 @@ impl<K: Retryable> Start for Retry<K> {
         if let Some(resolver) = self.resolver.take() {
             attempts.rule = Rule::Look(resolver, Doubt::Unresolved);
         }
+        if attempts.session_bound || self.plan.within_session {
+            let begun_in = self
+                .within
+                .get_or_insert_with(|| client.core().session_number());
+            launch.within = Some(*begun_in);
+        }
         let (begun, deadline) = (launch.now, launch.deadline);
         launch.deadline = self.plan.attempt_deadline(begun, deadline);
         let first = attempts.kind.start(launch);
@@ -200,8 +211,8 @@ impl<K: Retryable> Start for Retry<K> {
             self.attempts = Some(attempts);
             return first;
         }
-        let run = Run::new(client, self.plan.clone(), (begun, deadline));
-        Ok(Started::Steps(Box::pin(run.drive(*attempts, first))))
+        let run = Run::new(client, self.plan.clone(), (begun, deadline), self.within);
+        Ok(run.started(*attempts, first))
     }
 }
 
@@ -216,9 +227,12 @@ pub(super) fn look_if_lost<K: Retryable>(
 ) -> Result<Started<K::Output>, Error> {
     let client = launch.client.clone();
     let mut attempts = kind.attempts(&client)?;
+    if attempts.session_bound {
+        launch.within = Some(client.core().session_number());
+    }
     let first = attempts.kind.start(launch);
     if let Err(error) = first {
-        if let Some((cleanup, _)) = &mut attempts.cleanup {
+        if let Some((cleanup, _)) = &attempts.cleanup {
             cleanup.disarm();
         }
         return Err(error);
@@ -228,8 +242,9 @@ pub(super) fn look_if_lost<K: Retryable>(
         within_session: false,
         attempt_limit: None,
     };
-    let run = Run::new(client, plan, (launch.now, launch.deadline));
-    Ok(Started::Steps(Box::pin(run.drive(attempts, first))))
+    let limits = (launch.now, launch.deadline);
+    let run = Run::new(client, plan, limits, launch.within);
+    Ok(run.started(attempts, first))
 }
 
 /// The policy with numbers that can be used: kazoo's limits of jitter, and its 0 for no limit.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use zk_proto::{Acl, CreateMode, Data, Request, ZnodePath};
 
+use crate::core::SessionNumber;
 use crate::op::sealed::Start;
 use crate::op::write::{Create, CreateReply};
 use crate::op::{Kind, Launch, Op, Started};
@@ -100,16 +101,19 @@ pub(super) struct CreateStep<T> {
     data: Data<'static>,
     acl: Vec<Acl>,
     mode: CreateMode,
+    within: Option<SessionNumber>,
     gives: std::marker::PhantomData<fn() -> T>,
 }
 
 impl<T: CreateReply> CreateStep<T> {
-    pub(super) fn new(create: &Create<'_, T>, client: &Client) -> Result<Self, Error> {
+    pub(super) fn new(create: &Create<'_, T>, launch: &Launch<'_>) -> Result<Self, Error> {
+        let client = launch.client;
         Ok(Self {
             path: create.parsed_path()?.into_owned(),
             data: create.data.clone().into_owned(),
             acl: create.acl_or_default(client)?.to_vec(),
             mode: create.mode()?,
+            within: launch.within,
             gives: std::marker::PhantomData,
         })
     }
@@ -148,6 +152,7 @@ impl<T: CreateReply> Start for Again<'_, T> {
             mode: step.mode.into(),
             with_stat: T::WITH_STAT,
         };
+        launch.within = step.within;
         launch.request(&body, T::from_reply)
     }
 }

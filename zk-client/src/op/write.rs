@@ -177,7 +177,7 @@ impl<T: CreateReply> Start for Create<'_, T> {
         }
         if self.parents {
             let (client, deadline) = (launch.client.clone(), launch.deadline);
-            let step = steps::CreateStep::new(self, &client)?;
+            let step = steps::CreateStep::new(self, launch)?;
             return Ok(Started::Steps(Box::pin(step.run(client, deadline))));
         }
         let mode = self.mode()?;
@@ -232,7 +232,8 @@ impl<'a, T: CreateReply> Op<'a, Create<'a, T>> {
     /// that the node is found again when the reply was lost: its real path is the result. An
     /// error's [`outcome`](Error::outcome) is then known, unless the call was given up or the
     /// client was closed. What a call that is given up, by dropping it or at its deadline, may have
-    /// made is deleted in the background.
+    /// made is deleted in the background, and so is the node of a result that is there but dropped
+    /// before anybody took it.
     pub fn protected(self) -> Self {
         self.refine(|create| create.protected = true)
     }

@@ -1,5 +1,6 @@
 //! Protected creates.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use zk_proto::{ErrorCode, OpCode};
@@ -7,6 +8,7 @@ use zk_proto::{ErrorCode, OpCode};
 use super::retrying::policy;
 use super::world::{Fault, SESSION, World};
 use super::{Rig, poll_once};
+use crate::op::Started;
 use crate::{BackoffPolicy, Client, Error, Outcome};
 
 /// The id in the name, which has the form that Curator's have.
@@ -198,6 +200,99 @@ fn what_is_given_up_leaves_no_node_behind() {
         assert!(poll_once(&mut made).is_pending());
     });
     assert_eq!(world.count("create"), creates);
+}
+
+#[test]
+fn a_result_that_nobody_takes_leaves_no_node_behind() {
+    let mut world = World::new(&["/a"]);
+    let world = &mut world;
+    // It is in its slot already.
+    give_up(world, |world, client| {
+        let made = client.create("/a/n", "").protected().send();
+        deliver(world);
+        assert!(made.is_ready());
+        assert_eq!(world.paths().len(), 2);
+        drop(made);
+    });
+    // As the result of a retry, with a second node that is found late.
+    give_up(world, |world, client| {
+        world.fail(OpCode::CREATE, Fault::Late(OpCode::GET_CHILDREN));
+        let made = client.create("/a/n-", "").sequential().protected();
+        let made = client.retry(&policy(), made).send();
+        while !made.is_ready() {
+            world.turn();
+        }
+        assert_eq!(world.paths().len(), 3);
+        drop(made);
+    });
+    // Sent after it was polled.
+    give_up(world, |world, client| {
+        let mut made = client.create("/a/n", "").ephemeral().protected();
+        assert!(poll_once(&mut made).is_pending());
+        let made = made.send();
+        deliver(world);
+        assert!(made.is_ready());
+    });
+}
+
+#[test]
+fn a_result_that_comes_just_as_it_is_given_up_leaves_no_node_behind() {
+    let mut world = World::new(&["/a"]);
+    give_up(&mut world, |world, client| {
+        let mut made = client.create("/a/n", "").protected();
+        let Ok(Started::Claimable(mut steps, claim)) = made.begin() else {
+            panic!("somebody has to claim it");
+        };
+        assert!(poll_once(&mut steps).is_pending());
+        world.serve();
+        // Whoever drives it has seen the end, whoever waited for it has gone in between.
+        drop(claim);
+        let path = match poll_once(&mut steps) {
+            Poll::Ready(path) => path.unwrap(),
+            Poll::Pending => panic!("the reply is there"),
+        };
+        assert_eq!(world.paths(), ["/a", &*path]);
+    });
+}
+
+#[test]
+fn a_result_with_an_owner_keeps_its_node() {
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    let create = |world: &mut World, early: bool| {
+        let made = client.create("/a/n", "").protected().send();
+        if !early {
+            deliver(world);
+            assert!(made.is_ready());
+        }
+        made
+    };
+    for early in [true, false] {
+        create(&mut world, early).detach();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        create(&mut world, early).on_complete(move |path| sender.send(path).unwrap());
+        world.settle();
+        world.rig.run_callbacks();
+        assert!(receiver.try_recv().unwrap().is_ok());
+    }
+    let mut taken = create(&mut world, false);
+    assert!(taken.try_take().unwrap().is_ok());
+    drop(taken);
+    assert!(create(&mut world, false).wait().is_ok());
+    let waited = create(&mut world, false).wait_timeout(Duration::ZERO);
+    assert!(waited.is_ok());
+    let polled = poll_once(&mut create(&mut world, false));
+    assert!(matches!(polled, Poll::Ready(Ok(_))));
+    world.settle();
+    assert_eq!(world.paths().len(), 1 + 4 + 4, "{:?}", world.log);
+    assert_eq!(world.count("delete"), 0);
+}
+
+/// Lets the peer answer, and background tasks hear of it.
+fn deliver(world: &mut World) {
+    world.rig.handler.run_tasks();
+    world.serve();
+    world.rig.handler.run_tasks();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use zk_proto::{ErrorCode, Reply};
 
 use super::{Rig, count_wakes, poll_once};
-use crate::{Client, Error, WhenFull};
+use crate::{BackoffPolicy, Client, Error, WhenFull};
 
 /// Room for one request.
 fn tight() -> Rig {
@@ -206,4 +206,75 @@ fn a_blocked_thread_waits_for_room_too() {
         rig.reply(&asked, Ok(Reply::Stat(Rig::stat(2))));
         assert_eq!(waiter.join().unwrap(), Ok(Some(Rig::stat(2))));
     });
+}
+
+/// What waits for room when the session ends, and is polled again in the next one.
+fn in_the_next_session<F: Future + Unpin>(rig: &mut Rig, waiting: &mut F) -> Poll<F::Output> {
+    let (session, _) = rig.client.client_id().unwrap();
+    assert!(poll_once(waiting).is_pending());
+    assert_eq!(rig.client.stats().waiting_for_room, 1);
+    rig.cut();
+    rig.reconnect(session.0 + 1);
+    poll_once(waiting)
+}
+
+#[test]
+fn a_retry_that_waits_for_room_does_not_cross_into_the_next_session() {
+    let policy = BackoffPolicy::new();
+    let expired = || Error::SessionExpired { sent: false };
+    for protected in [false, true] {
+        let mut rig = tight();
+        let client = rig.client.clone();
+        let create = || {
+            let create = client.create("/a", "").ephemeral();
+            if protected {
+                create.protected()
+            } else {
+                create
+            }
+        };
+        // With its first attempt.
+        let first = client.exists("/1").send();
+        let mut made = client.retry(&policy, create());
+        let result = in_the_next_session(&mut rig, &mut made);
+        assert_eq!(result, Poll::Ready(Err(expired())));
+        assert_eq!(client.stats().waiting_for_room, 0);
+        assert!(rig.asked().is_empty());
+        assert!(first.wait().is_err());
+        // With a later one.
+        let mut made = client.retry(&policy, create());
+        assert!(poll_once(&mut made).is_pending());
+        let asked = rig.asked_one();
+        rig.reply(&asked, Err(ErrorCode::THROTTLED_OP));
+        assert!(poll_once(&mut made).is_pending());
+        client.exists("/1").send().detach();
+        rig.advance(Duration::from_secs(1));
+        let result = in_the_next_session(&mut rig, &mut made);
+        assert_eq!(result, Poll::Ready(Err(expired())));
+        assert!(rig.asked().iter().all(|asked| asked.path() != "/a"));
+    }
+}
+
+#[test]
+fn what_does_not_depend_on_the_session_goes_on_in_the_next_one() {
+    let policy = BackoffPolicy::new();
+    let mut rig = tight();
+    let client = rig.client.clone();
+    client.exists("/1").send().detach();
+    let mut made = client.retry(&policy, client.create("/a", ""));
+    assert!(in_the_next_session(&mut rig, &mut made).is_pending());
+    assert_eq!(rig.asked_one().path(), "/a");
+    drop(made);
+    // Unless it was told otherwise.
+    client.exists("/1").send().detach();
+    let mut made = client
+        .retry(&policy, client.create("/a", ""))
+        .within_session();
+    assert!(poll_once(&mut made).is_pending());
+    rig.cut();
+    rig.reconnect(0x79);
+    assert_eq!(
+        poll_once(&mut made),
+        Poll::Ready(Err(Error::SessionExpired { sent: false }))
+    );
 }

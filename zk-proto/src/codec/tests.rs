@@ -52,10 +52,11 @@ fn null_is_not_empty() {
     );
     assert_eq!(reader.buffer("b"), Ok(Some(&b""[..])));
     assert_eq!(reader.clone().text("c"), Ok("".into()));
-    assert_eq!(
-        reader.clone().path(),
-        Err(DecodeError::Null { what: "path" })
-    );
+    let mut noted = reader.clone();
+    assert_eq!(noted.path(), Ok("".into()));
+    assert_eq!(noted.path(), Ok("x".into()));
+    assert_eq!(noted.take_nulls(), (true, false));
+    assert_eq!(noted.take_nulls(), (false, false));
     assert_eq!(reader.text_or_null("c"), Ok(None));
     assert_eq!(reader.text_or_null("d"), Ok(Some("x".into())));
 }

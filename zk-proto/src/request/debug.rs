@@ -120,6 +120,7 @@ impl fmt::Debug for Request<'_> {
                 .finish(),
             Self::WhoAmI => f.write_str("WhoAmI"),
             Self::CloseSession => f.write_str("CloseSession"),
+            Self::Raw(raw) => raw.fmt(f),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use zk_proto::{
-    Acl, ConnectRequest, ConnectResponse, MultiOp, MultiResult, OpCode, Password, ReadOp,
-    ReadResult, Reply, ReplyHeader, Request, RequestHeader, Stat, WatcherEvent, WireMode,
+    Acl, ConnectRequest, ConnectResponse, MultiOp, MultiResult, OpCode, Password, RawRequest,
+    ReadOp, ReadResult, Reply, ReplyHeader, Request, RequestHeader, Stat, WatcherEvent, WireMode,
 };
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -192,6 +192,35 @@ pub(crate) fn request(request: &Request<'_>) -> Value {
         Request::GetEphemerals { prefix } => json!({ "prefixPath": prefix }),
         Request::AddWatch { path, mode } => json!({ "path": path, "mode": mode.0 }),
         Request::Ping | Request::WhoAmI | Request::CloseSession => json!({}),
+        Request::Raw(raw) => raw_request(raw),
+        other => panic!("no description of {other:?}"),
+    }
+}
+
+fn raw_request(raw: &RawRequest<'_>) -> Value {
+    match raw {
+        RawRequest::Null {
+            request: inner,
+            path,
+            acl,
+        } => {
+            let mut value = request(inner);
+            for (null, key) in [(path, "path"), (acl, "acl")] {
+                if *null {
+                    assert_eq!(value[key].as_str().unwrap_or_default(), "");
+                    assert_eq!(value[key].as_array().map_or(0, Vec::len), 0);
+                    value[key] = Value::Null;
+                }
+            }
+            value
+        }
+        RawRequest::Multi(requests) | RawRequest::MultiRead(requests) => {
+            let op = |op: &Request<'_>| {
+                let opcode = op.opcode();
+                item(opcode, -1, "op", opcode.name().unwrap(), request(op))
+            };
+            multi("ops", requests.iter().map(op).collect())
+        }
         other => panic!("no description of {other:?}"),
     }
 }

@@ -34,6 +34,9 @@ fn decode_all(bytes: &Bytes) {
         if let Ok(request) = Request::decode(opcode, &mut reader()) {
             let _ = format!("{request:?}");
             request.encode(&Chroot::ROOT, &mut Vec::new());
+            if let Ok(request) = request.effective() {
+                assert!(!matches!(request, Request::Raw(_)));
+            }
         }
         if let Ok(mut reply) = Reply::decode(opcode, &mut reader()) {
             reply.strip_chroot(&Chroot::parse("/a").unwrap());

@@ -7,8 +7,8 @@ use proptest::{collection::vec, option, prelude::*, strategy::Union};
 use zk_proto::{
     Acl, AddWatchMode, Children, ClientInfo, ConnectRequest, ConnectResponse, CreateMode,
     ErrorCode, EventType, KeeperState, MultiOp, MultiResult, OpCode, Password, Payload, Perms,
-    RawMode, ReadOp, ReadResult, Reply, Request, SessionId, SetWatches, Stat, Ttl, WatcherEvent,
-    WatcherType, WireMode, Zxid,
+    RawMode, RawRequest, ReadOp, ReadResult, Reply, Request, SessionId, SetWatches, Stat, Ttl,
+    WatcherEvent, WatcherType, WireMode, Zxid,
 };
 
 type Text = Cow<'static, str>;
@@ -132,7 +132,79 @@ fn watcher_type() -> impl Strategy<Value = WatcherType> {
     any::<i32>().prop_map(WatcherType)
 }
 
+/// Requests with a null where there could be one.
+fn with_null() -> impl Strategy<Value = Request<'static>> {
+    let raw = |request, path, acl| Request::Raw(Box::new(RawRequest::Null { request, path, acl }));
+    let nulls = prop_oneof![Just((true, false)), Just((false, true)), Just((true, true))];
+    let create = (text(), buffer(), acl(), mode(), nulls).prop_map(
+        move |(path, data, acl, (mode, with_stat), (null_path, null_acl))| {
+            let request = Request::Create {
+                path: if null_path { "".into() } else { path },
+                data,
+                acl: if null_acl { Vec::new() } else { acl }.into(),
+                mode,
+                with_stat,
+            };
+            raw(request, null_path, null_acl)
+        },
+    );
+    let set_acl = (text(), any::<i32>()).prop_map(move |(path, version)| {
+        let acl = Vec::new().into();
+        raw(Request::SetAcl { path, acl, version }, false, true)
+    });
+    let path = || Cow::Borrowed("");
+    let exists = any::<bool>().prop_map(move |watch| {
+        raw(
+            Request::Exists {
+                path: path(),
+                watch,
+            },
+            true,
+            false,
+        )
+    });
+    let delete = any::<i32>().prop_map(move |version| {
+        let request = Request::Delete {
+            path: path(),
+            version,
+        };
+        raw(request, true, false)
+    });
+    prop_oneof![create, set_acl, exists, delete]
+}
+
+/// Lists with at least one operation that makes them raw.
+fn raw_list() -> impl Strategy<Value = Request<'static>> {
+    let within = || {
+        prop_oneof![
+            plain_request().prop_filter("lists do not nest", |request| {
+                !matches!(request, Request::Multi(_) | Request::MultiRead(_))
+            }),
+            with_null(),
+        ]
+    };
+    (
+        vec(within(), 0..3),
+        with_null(),
+        vec(within(), 0..3),
+        any::<bool>(),
+    )
+        .prop_map(|(mut requests, raw, behind, reads)| {
+            requests.push(raw);
+            requests.extend(behind);
+            Request::Raw(Box::new(if reads {
+                RawRequest::MultiRead(requests)
+            } else {
+                RawRequest::Multi(requests)
+            }))
+        })
+}
+
 pub(crate) fn request() -> impl Strategy<Value = Request<'static>> {
+    prop_oneof![20 => plain_request(), 2 => with_null(), 2 => raw_list()]
+}
+
+fn plain_request() -> impl Strategy<Value = Request<'static>> {
     let version = any::<i32>;
     Union::new([
         (text(), buffer(), acl(), mode())

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::op::delete::{Delete, Sync};
-use crate::op::protected::{Cleanup, Mark};
+use crate::op::protected::{Mark, Unclaimed};
 use crate::op::retry::{Attempts, Doubt, Resolved, Resolver, Rule};
 use crate::op::transaction::{Commit, is_any};
 use crate::op::tree::DeleteTree;
@@ -148,7 +148,7 @@ impl<T: CreateReply> private::Retry for Create<'_, T> {
         let session_bound = create.is_ephemeral();
         let (create, rule, cleanup) = if create.protected {
             let (create, mark) = create.marked(client)?;
-            let cleanup = Cleanup::new(client, &mark);
+            let cleanup = Unclaimed::new(client, &mark);
             let path: fn(&T) -> &str = T::path;
             (create, protected(mark), Some((cleanup, path)))
         } else if create.sequential {

@@ -1,12 +1,14 @@
 //! The attempts of a call, one after the other.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zk_proto::SessionId;
 use zk_session::{Backoff, Outcome, Rng};
 
+use crate::core::SessionNumber;
 use crate::op::retry::{Attempts, Doubt, Plan, Resolved, Resolver, Rule};
-use crate::op::{Kind, Op, Started};
+use crate::op::sealed::Start;
+use crate::op::{Kind, Launch, Op, Started};
 use crate::{Client, Error};
 
 /// The attempts of one call, in progress.
@@ -15,8 +17,8 @@ pub(super) struct Run {
     plan: Plan,
     begun: Instant,
     deadline: Option<Instant>,
-    /// The session in which the first attempt was made, if there was one.
-    session: Option<SessionId>,
+    /// The only session in which attempts may be made and judged, if it matters.
+    within: Option<SessionNumber>,
     backoff: Option<(Backoff, Rng)>,
     attempts: u32,
     /// May an attempt have succeeded?
@@ -30,14 +32,14 @@ impl Run {
         client: Client,
         plan: Plan,
         (begun, deadline): (Instant, Option<Instant>),
+        within: Option<SessionNumber>,
     ) -> Self {
-        let session = client.client_id().map(|(id, _)| id);
         Self {
             client,
             plan,
             begun,
             deadline,
-            session,
+            within,
             backoff: None,
             attempts: 0,
             doubt: false,
@@ -45,23 +47,37 @@ impl Run {
         }
     }
 
-    pub(super) async fn drive<K: Kind>(
+    /// The attempts, as the rest of the call.
+    pub(super) fn started<K: Kind + 'static>(
+        self,
+        attempts: Attempts<K>,
+        first: Result<Started<K::Output>, Error>,
+    ) -> Started<K::Output> {
+        let cleanup = attempts.cleanup.as_ref();
+        let claim = cleanup.map(|(cleanup, _)| Arc::clone(cleanup));
+        let steps = Box::pin(self.drive(attempts, first));
+        match claim {
+            Some(claim) => Started::Claimable(steps, claim),
+            None => Started::Steps(steps),
+        }
+    }
+
+    async fn drive<K: Kind>(
         mut self,
         mut attempts: Attempts<K>,
         first: Result<Started<K::Output>, Error>,
     ) -> Result<K::Output, Error> {
         let result = self.repeat(&mut attempts, first).await;
-        let Some((cleanup, path)) = &mut attempts.cleanup else {
+        let Some((cleanup, path)) = &attempts.cleanup else {
             return result;
         };
         match &result {
             // The node of a lost attempt may still turn up beside that of a later one.
-            Ok(value) if self.lost => cleanup.keep(path(value)),
-            Ok(_) => cleanup.disarm(),
+            Ok(value) => cleanup.made(self.lost.then(|| path(value).to_owned())),
             Err(error) if !self.lost && error.outcome() == Some(Outcome::NotApplied) => {
                 cleanup.disarm();
             }
-            Err(_) => {}
+            Err(_) => cleanup.run(),
         }
         result
     }
@@ -78,10 +94,6 @@ impl Run {
                 Err(error) => error,
                 value => return value,
             };
-            if self.session.is_none() {
-                // It was begun before there was a session: this is the one it was sent in.
-                self.session = self.client.client_id().map(|(id, _)| id);
-            }
             let unknown = error.outcome() == Some(Outcome::Unknown);
             match &mut attempts.rule {
                 Rule::Delete(_) if self.doubt && error == Error::NoNode => {
@@ -103,18 +115,19 @@ impl Run {
             if !late && !self.repeats(&error, attempts.session_bound) {
                 return Err(self.given_up(error));
             }
-            self.check_session(attempts.session_bound)?;
+            self.check_session()?;
             let error = match (&mut attempts.rule, self.doubt) {
                 (Rule::Refuse(why), true) => return Err(unknown_because(*why, error)),
                 (Rule::Look(resolver, why), true) => {
                     match self.look(resolver, *why, error).await? {
                         Looked::Applied(value) => {
+                            self.check_session()?;
                             self.doubt = false;
                             return Ok(value);
                         }
                         Looked::NotApplied(error) => {
                             // Seen from another session it proves nothing.
-                            self.check_session(attempts.session_bound)?;
+                            self.check_session()?;
                             self.doubt = false;
                             if late {
                                 return Err(error);
@@ -129,12 +142,9 @@ impl Run {
                 return Err(error);
             }
             self.pause(error).await?;
-            self.check_session(attempts.session_bound)?;
             let limit = self.plan.attempt_deadline(self.client.now(), self.deadline);
-            if self.session.is_none() {
-                self.session = self.client.client_id().map(|(id, _)| id);
-            }
-            result = Op::new(&self.client, &mut attempts.kind).until(limit).await;
+            let attempt = Within(&mut attempts.kind, self.within);
+            result = Op::new(&self.client, attempt).until(limit).await;
         }
     }
 
@@ -169,14 +179,9 @@ impl Run {
     }
 
     /// What depends on the session ends with it.
-    fn check_session(&self, bound: bool) -> Result<(), Error> {
-        let now = self.client.client_id().map(|(id, _)| id);
-        let gone = match self.session {
-            Some(session) => now != Some(session),
-            // Something was sent in a session that is gone already.
-            None => self.doubt,
-        };
-        if bound && gone {
+    fn check_session(&self) -> Result<(), Error> {
+        let now = || self.client.core().session_number();
+        if self.within.is_some_and(|within| within != now()) {
             return Err(Error::SessionExpired { sent: self.doubt });
         }
         Ok(())
@@ -231,6 +236,22 @@ impl Run {
     }
 }
 
+/// One more attempt, in this session and in no other.
+struct Within<'a, K>(&'a mut K, Option<SessionNumber>);
+
+impl<K: Kind> Start for Within<'_, K> {
+    type Reply = K::Output;
+
+    fn start(&mut self, launch: &mut Launch<'_>) -> Result<Started<K::Output>, Error> {
+        launch.within = self.1;
+        self.0.start(launch)
+    }
+}
+
+impl<K: Kind> Kind for Within<'_, K> {
+    type Output = K::Output;
+}
+
 enum Looked<T> {
     Applied(T),
     NotApplied(Error),
@@ -258,5 +279,10 @@ async fn finish<T>(started: Result<Started<T>, Error>) -> Result<T, Error> {
     match started? {
         Started::Sent(result) => result.await,
         Started::Steps(steps) => steps.await,
+        Started::Claimable(steps, claim) => {
+            let result = steps.await;
+            claim.claim();
+            result
+        }
     }
 }

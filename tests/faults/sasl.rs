@@ -1,0 +1,120 @@
+//! Servers that want to be told who is there, by SASL DIGEST-MD5.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zk::threads::ThreadsHandler;
+use zk::{AuthFailure, Client, Error, State, StateReason};
+use zk_sasl::DigestMd5;
+use zk_testkit::{Cluster, Options, Proxy, SASL_USERS, Sasl, Version};
+
+use super::{close_clean, cluster};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) fn a_user_signs_in_by_sasl_on_every_connection(version: Version) {
+    let cluster = cluster(version, Options::new().sasl_digest(Sasl::Offered));
+    for (user, password) in SASL_USERS {
+        let client = signed_in(&cluster, DigestMd5::new(user, password));
+        assert!(is(&client, user));
+        let path = format!("/{user}");
+        let acl = zk::Acl::creator_all();
+        client.create(&path, b"mine").acl(acl).wait().unwrap();
+        // Only the user may read it, so that a new connection has to say again who is there.
+        let session = client.client_id();
+        for _ in 0..3 {
+            zk::testing::lose_connection(&client)
+                .timeout(LIMIT)
+                .wait()
+                .unwrap();
+            assert_eq!(client.get(&path).wait().unwrap().0, b"mine");
+            assert!(is(&client, user));
+        }
+        assert_eq!(client.client_id(), session);
+        let nobody = super::client(&cluster.connect_string(), LIMIT);
+        assert_eq!(nobody.get(&path).wait(), Err(Error::NoAuth));
+        close_clean(&nobody);
+        close_clean(&client);
+    }
+    // Whoever asks to act as another one is the user all the same.
+    let (user, password) = SASL_USERS[2];
+    let client = signed_in(&cluster, DigestMd5::new(user, password).authzid("alice"));
+    assert!(is(&client, user) && !is(&client, "alice"));
+    close_clean(&client);
+}
+
+pub(super) fn sasl_refuses_a_wrong_password_and_an_unknown_user(version: Version) {
+    let cluster = cluster(version, Options::new().sasl_digest(Sasl::Offered));
+    for digest in [
+        DigestMd5::new(SASL_USERS[2].0, "wrong"),
+        DigestMd5::new("nobody", "nothing"),
+    ] {
+        assert_eq!(failure(&cluster, digest), AuthFailure::SaslRefused);
+    }
+}
+
+pub(super) fn a_server_that_insists_on_sasl_takes_nobody_else(version: Version) {
+    let cluster = cluster(version, Options::new().sasl_digest(Sasl::Required));
+    let (user, password) = SASL_USERS[1];
+    let client = signed_in(&cluster, DigestMd5::new(user, password));
+    assert!(client.exists("/").wait().unwrap().is_some());
+    close_clean(&client);
+    let wrong = DigestMd5::new(user, "wrong");
+    assert_eq!(failure(&cluster, wrong), AuthFailure::SaslRefused);
+    // One who does not sign in has a session, until it asks for something.
+    let stranger = super::client(&cluster.connect_string(), LIMIT);
+    let error = stranger.get("/").wait().unwrap_err();
+    assert!(matches!(error, Error::AuthFailed { .. }), "{error}");
+    assert_eq!(stranger.state(), State::Lost);
+    super::close_unheard(&stranger);
+}
+
+pub(super) fn a_server_without_sasl_is_named_as_such(version: Version) {
+    let cluster = cluster(version, Options::new());
+    let digest = DigestMd5::new("bob", "bobsecret");
+    let failure = failure(&cluster, digest);
+    assert_eq!(failure, AuthFailure::SaslUnsupported);
+}
+
+/// A client that has signed in.
+fn signed_in(cluster: &Cluster, digest: DigestMd5) -> Client {
+    Client::builder(cluster.connect_string())
+        .session_timeout(LIMIT)
+        .sasl(digest)
+        .connect(Arc::new(ThreadsHandler::new()))
+        .limit(LIMIT)
+        .wait()
+        .unwrap()
+}
+
+/// Whether the server knows the client as this user.
+fn is(client: &Client, user: &str) -> bool {
+    let known = client.who_am_i().wait().unwrap();
+    known
+        .iter()
+        .any(|known| known.scheme == "sasl" && known.user == user)
+}
+
+/// Why a client that signs in so ends for good.
+fn failure(cluster: &Cluster, digest: DigestMd5) -> AuthFailure {
+    // Nobody is reached before there is somebody to hear of it.
+    let proxy = Proxy::start(cluster.address(0)).unwrap();
+    proxy.refuse(true).unwrap();
+    let client = Client::builder(proxy.address().to_string())
+        .sasl(digest)
+        .start(Arc::new(ThreadsHandler::new()))
+        .unwrap();
+    let mut changes = client.state_changes();
+    proxy.refuse(false).unwrap();
+    let change = changes.next_timeout(LIMIT).unwrap().unwrap();
+    assert_eq!(change.to, State::Lost);
+    assert_eq!(changes.next_timeout(LIMIT).unwrap(), None);
+    let failed = Error::AuthFailed { sent: false };
+    assert_eq!(client.until_connected().wait(), Err(failed.clone()));
+    assert_eq!(client.get("/").wait(), Err(failed));
+    super::close_unheard(&client);
+    let StateReason::AuthFailed(failure) = change.reason else {
+        panic!("{:?}", change.reason);
+    };
+    failure
+}

@@ -1,0 +1,285 @@
+//! Requests that no client sends by this crate's ordinary variants, kept as they came.
+
+use std::borrow::Cow;
+
+use super::Request;
+use crate::{Acl, Chroot, DecodeError, MultiOp, OpCode, ReadOp, Reader, multi::Head};
+
+/// What [`Request::Raw`] holds: a request that can be told apart in all its fields, though servers
+/// refuse it, or take a part of it for something else.
+///
+/// It encodes to the bytes that it came from. [`Request::effective`] is what a server makes of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RawRequest<'a> {
+    /// Null in place of the path, of the access control list, or of both.
+    Null {
+        /// The request, in which they are empty.
+        request: Request<'a>,
+        /// Whether the path is null.
+        path: bool,
+        /// Whether the access control list is null.
+        acl: bool,
+    },
+    /// A multi with an operation that servers do not take there, or with one that has a null:
+    /// its operations as the requests that they are by themselves.
+    Multi(Vec<Request<'a>>),
+    /// The same for a multi-read.
+    MultiRead(Vec<Request<'a>>),
+}
+
+impl<'a> RawRequest<'a> {
+    /// As [`Request::effective`].
+    pub(super) fn effective(self) -> Result<Request<'a>, DecodeError> {
+        match self {
+            Self::Null { path: true, .. } => Err(DecodeError::Null { what: "path" }),
+            Self::Null { request, .. } => request.effective(),
+            Self::Multi(requests) => requests
+                .into_iter()
+                .map(|request| multi_op(request.effective()?))
+                .collect::<Result<_, _>>()
+                .map(|ops| Request::Multi(Cow::Owned(ops))),
+            Self::MultiRead(requests) => requests
+                .into_iter()
+                .map(|request| read_op(request.effective()?))
+                .collect::<Result<_, _>>()
+                .map(|ops| Request::MultiRead(Cow::Owned(ops))),
+        }
+    }
+
+    /// `request`, or this if null was read in it.
+    pub(super) fn with_nulls(request: Request<'a>, reader: &mut Reader<'a>) -> Request<'a> {
+        let (path, acl) = reader.take_nulls();
+        if path || acl {
+            Request::Raw(Box::new(Self::Null { request, path, acl }))
+        } else {
+            request
+        }
+    }
+
+    /// Reads a multi or multi-read, whatever is in it.
+    pub(super) fn decode(opcode: OpCode, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let requests = Self::decode_list(reader)?;
+        Ok(if opcode == OpCode::MULTI {
+            Self::Multi(requests)
+        } else {
+            Self::MultiRead(requests)
+        })
+    }
+
+    /// Lists within lists are left out, as they would nest without an end.
+    fn decode_list(reader: &mut Reader<'a>) -> Result<Vec<Request<'a>>, DecodeError> {
+        let mut requests = Vec::new();
+        while let Some(Head { opcode, .. }) = Head::decode(reader)? {
+            if matches!(opcode, OpCode::MULTI | OpCode::MULTI_READ) {
+                return Err(not_within(opcode));
+            }
+            match Request::decode(opcode, reader) {
+                Ok(request) => requests.push(request),
+                Err(DecodeError::UnknownOpcode(_)) => return Err(not_within(opcode)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(requests)
+    }
+
+    pub(super) fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) {
+        match self {
+            Self::Null { request, path, acl } => {
+                let start = out.len();
+                request.encode(chroot, out);
+                if *acl {
+                    put_null_acl(request, out);
+                }
+                if *path && request.path().is_some() {
+                    put_null_path(start, out);
+                }
+            }
+            Self::Multi(requests) | Self::MultiRead(requests) => {
+                for request in requests {
+                    Head::of(request.opcode()).encode(out);
+                    request.encode(chroot, out);
+                }
+                Head::END.encode(out);
+            }
+        }
+    }
+
+    pub(super) fn opcode(&self) -> OpCode {
+        match self {
+            Self::Null { request, .. } => request.opcode(),
+            Self::Multi(_) => OpCode::MULTI,
+            Self::MultiRead(_) => OpCode::MULTI_READ,
+        }
+    }
+
+    pub(super) fn is_write(&self) -> bool {
+        match self {
+            Self::Null { request, .. } => request.is_write(),
+            Self::Multi(_) => true,
+            Self::MultiRead(_) => false,
+        }
+    }
+
+    pub(super) fn is_quorum(&self) -> bool {
+        match self {
+            Self::Null { request, .. } => request.is_quorum(),
+            Self::Multi(_) => true,
+            Self::MultiRead(_) => false,
+        }
+    }
+
+    pub(super) fn path(&self) -> Option<&str> {
+        match self {
+            Self::Null {
+                request,
+                path: false,
+                ..
+            } => request.path(),
+            Self::Null { .. } | Self::Multi(_) | Self::MultiRead(_) => None,
+        }
+    }
+}
+
+/// A path is the first field wherever there is one.
+fn put_null_path(start: usize, out: &mut Vec<u8>) {
+    if let Some(length) = out[start..].first_chunk() {
+        let end = start + 4 + u32::from_be_bytes(*length) as usize;
+        out.splice(start..end, NULL);
+    }
+}
+
+/// A list stands before the numbers at the end.
+fn put_null_acl(request: &Request<'_>, out: &mut Vec<u8>) {
+    let (acl, behind) = if let Request::Create { acl, mode, .. } = request {
+        (acl, 4 + mode.ttl_millis().map_or(0, |_| 8))
+    } else if let Request::SetAcl { acl, .. } = request {
+        (acl, 4)
+    } else {
+        return;
+    };
+    let mut list = Vec::new();
+    Acl::encode_list(acl, &mut list);
+    let end = out.len() - behind;
+    out.splice(end - list.len()..end, NULL);
+}
+
+const NULL: [u8; 4] = [0xff; 4];
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "servers take no other operations within a multi"
+)]
+fn multi_op(request: Request<'_>) -> Result<MultiOp<'_>, DecodeError> {
+    Ok(match request {
+        Request::Create {
+            path,
+            data,
+            acl,
+            mode,
+            with_stat,
+        } => MultiOp::Create {
+            path,
+            data,
+            acl,
+            mode,
+            with_stat,
+        },
+        Request::Delete { path, version } => MultiOp::Delete { path, version },
+        Request::SetData {
+            path,
+            data,
+            version,
+        } => MultiOp::SetData {
+            path,
+            data,
+            version,
+        },
+        Request::Check { path, version } => MultiOp::Check { path, version },
+        other => return Err(not_within(other.opcode())),
+    })
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "servers take no other operations within a multi-read"
+)]
+fn read_op(request: Request<'_>) -> Result<ReadOp<'_>, DecodeError> {
+    Ok(match request {
+        Request::GetData { path, .. } => ReadOp::GetData { path },
+        Request::GetChildren {
+            path,
+            with_stat: false,
+            ..
+        } => ReadOp::GetChildren { path },
+        other => return Err(not_within(other.opcode())),
+    })
+}
+
+fn not_within(OpCode(value): OpCode) -> DecodeError {
+    DecodeError::BadValue {
+        what: "type within a multi",
+        value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn decode(opcode: OpCode, parts: &[&[u8]]) -> Result<Request<'static>, DecodeError> {
+        let bytes = Box::leak(Box::new(Bytes::from(parts.concat())));
+        let request = Request::decode(opcode, &mut Reader::new(bytes))?;
+        let mut again = Vec::new();
+        request.encode(&Chroot::ROOT, &mut again);
+        assert_eq!(again, *bytes);
+        Ok(request)
+    }
+
+    const HEAD: [u8; 5] = [0, 0xff, 0xff, 0xff, 0xff];
+    const END: [u8; 9] = [0xff, 0xff, 0xff, 0xff, 1, 0xff, 0xff, 0xff, 0xff];
+    const PATH: [u8; 6] = [0, 0, 0, 2, b'/', b'a'];
+    const ZERO: [u8; 4] = [0; 4];
+
+    #[test]
+    fn a_null_acl_within_a_multi_is_an_empty_one_to_servers() {
+        let create = [&PATH[..], &NULL, &NULL, &ZERO].concat();
+        let request = decode(OpCode::MULTI, &[&[0, 0, 0, 1], &HEAD, &create, &END]).unwrap();
+        assert!(matches!(&request, Request::Raw(raw) if matches!(**raw, RawRequest::Multi(_))));
+        assert!(request.is_write() && request.is_quorum());
+        let Ok(Request::Multi(ops)) = request.effective() else {
+            panic!("servers take it");
+        };
+        assert!(matches!(&ops[..], [MultiOp::Create { acl, data: None, .. }] if acl.is_empty()));
+    }
+
+    #[test]
+    fn a_null_path_stays_null_under_a_chroot() {
+        let request = decode(OpCode::DELETE, &[&NULL, &ZERO]).unwrap();
+        assert_eq!((request.path(), request.is_write()), (None, true));
+        let mut out = Vec::new();
+        request.encode(&Chroot::parse("/app").unwrap(), &mut out);
+        assert_eq!(out, [&NULL[..], &ZERO].concat());
+    }
+
+    #[test]
+    fn a_multi_read_with_another_read_is_refused_by_servers() {
+        let sync = decode(OpCode::MULTI_READ, &[&[0, 0, 0, 9], &HEAD, &PATH, &END]).unwrap();
+        assert_eq!(sync.opcode(), OpCode::MULTI_READ);
+        assert!(!sync.is_write() && !sync.is_quorum());
+        assert_eq!(sync.effective(), Err(not_within(OpCode::SYNC)));
+    }
+
+    #[test]
+    fn lists_do_not_nest_and_unknown_types_are_errors() {
+        for opcode in [OpCode::MULTI, OpCode::MULTI_READ, OpCode(9999), OpCode(0)] {
+            let kind = opcode.0.to_be_bytes();
+            assert_eq!(
+                decode(OpCode::MULTI, &[&kind, &HEAD, &END, &END]),
+                Err(not_within(opcode))
+            );
+        }
+    }
+}
