@@ -119,7 +119,7 @@ impl Sim {
         let mut seed = [0; 32];
         let mut rng = self.world.seeds.stream(&format!("server {address}"), 0);
         rng.fill(&mut seed);
-        self.server(address, StandaloneServer::new(options.into(), seed))
+        self.server(address, StandaloneServer::new(options.into(), seed, self.world.time()))
     }
 
     /// The network.

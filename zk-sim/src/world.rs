@@ -125,6 +125,11 @@ impl World {
         })
     }
 
+    /// The time, for those that must not hold the world.
+    pub(crate) fn time(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.now)
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)
     }
