@@ -9,6 +9,7 @@ mod change;
 mod clock;
 mod connection;
 mod data;
+mod ensemble;
 mod fault;
 mod id;
 mod leader;
@@ -40,7 +41,8 @@ pub use standalone::Standalone;
 // Faults by call.
 pub use fault::{Fault, Matcher};
 
-// The parts of an ensemble.
+// An ensemble, and its parts.
+pub use ensemble::{Ensemble, Peer, PeerMessage, PeerState};
 pub use id::{MemberId, Ticket};
 pub use leader::Leader;
 pub use member::{Member, Role};

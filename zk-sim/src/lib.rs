@@ -59,6 +59,7 @@
 //! | [`Machine`] | a host: its clocks drift and jump; it is paused, crashes, starts again |
 //! | [`Machine::handler`] | drives clients there, as any [`Handler`](zk_client::Handler) does |
 //! | [`Sim::standalone`], [`SimServer`] | a ZooKeeper server; or a server of your own |
+//! | [`Sim::ensemble`] | several that elect a leader, lag behind it, and lose it |
 //! | [`Network`] | latency, splits, bounded buffers; cuts, one-way and two-way partitions |
 //! | [`FaultPlan`] | all of that at random, from the seed, with a quiet end |
 //! | [`Sim::trace`], [`Sim::trace_hash`] | what has happened |
@@ -90,6 +91,7 @@ mod chaos;
 pub mod check;
 mod clock;
 mod driver;
+mod ensemble;
 mod error;
 mod executor;
 mod handler;
@@ -120,5 +122,6 @@ pub use net::{Cut, Latency};
 pub use network::{Network, PartitionId};
 
 // Servers.
+pub use ensemble::{EnsembleHandle, EnsembleServer, SessionClose};
 pub use server::{Message, ServerConn, ServerOutput, SimServer};
 pub use standalone::StandaloneServer;

@@ -10,11 +10,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use zk_proto::ServerAddr;
-use zk_server::Options;
+use zk_server::{MemberId, Options};
 
 use crate::SimError;
 use crate::chaos::Finder;
 use crate::clock::{EPOCH, EPOCH_OFFSET};
+use crate::ensemble::EnsembleHandle;
 use crate::executor::{Job, MainWaker, Queued};
 use crate::machine::{Machine, Running};
 use crate::network::Network;
@@ -120,6 +121,31 @@ impl Sim {
         let mut rng = self.world.seeds.stream(&format!("server {address}"), 0);
         rng.fill(&mut seed);
         self.server(address, StandaloneServer::new(options.into(), seed, self.world.time()))
+    }
+
+    /// Starts the members of an ensemble, each at an address such as `s1:2181` and on a machine of its
+    /// own. Members send each other messages over the network, and hear nothing of each other during
+    /// a partition.
+    ///
+    /// # Panics
+    /// If an address is not a name and a port, or there are more than 255.
+    pub fn ensemble(&self, addresses: &[&str], options: Options) -> EnsembleHandle {
+        let mut seed = [0; 32];
+        let mut rng = self.world.seeds.stream(&format!("ensemble {addresses:?}"), 0);
+        rng.fill(&mut seed);
+        let parsed: Vec<_> = addresses.iter().map(|address| server_address(address)).collect();
+        let machines: Vec<_> = parsed.iter().map(|address| address.host().to_owned()).collect();
+        let count = u8::try_from(addresses.len()).expect("an ensemble has 255 members at most");
+        let mut config = String::new();
+        for (member, address) in (1..=count).zip(&parsed) {
+            let (host, port) = (address.host(), address.port());
+            config += &format!("server.{member}={host}:2888:3888:participant;0.0.0.0:{port}\n");
+        }
+        let ensemble = zk_server::Ensemble::new((1..=count).map(MemberId), options, seed)
+            .config(config + "version=0");
+        let servers = EnsembleHandle::servers(ensemble, &machines, &self.world.time());
+        let handles = addresses.iter().zip(servers);
+        EnsembleHandle::new(handles.map(|(at, server)| self.server(at, server)).collect())
     }
 
     /// The network.

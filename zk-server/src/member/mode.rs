@@ -63,6 +63,13 @@ impl Member {
         };
     }
 
+    /// Drops all clients and serves nobody, whatever the options say.
+    pub(crate) fn stop(&mut self, now: Instant) {
+        self.shared.clock.advance(now);
+        self.drop_all();
+        self.shared.mode = Mode::Down;
+    }
+
     /// Serves reads only, whatever the options say.
     pub(crate) fn enter_read_only(&mut self, now: Instant) {
         self.leave(now);

@@ -9,6 +9,7 @@ mod chaos;
 mod clients;
 mod echo;
 mod endings;
+mod ensemble;
 mod machines;
 mod network;
 mod servers;
