@@ -235,7 +235,7 @@ impl Actor {
                 let count = 1 + self.rng.below(4);
                 let parts: Vec<Part> = (0..count)
                     .map(|_| match self.rng.below(5) {
-                        0 => Part::Check(acts::target(&mut self.rng, views), -1),
+                        0 => Part::Check(acts::target(&mut self.rng, false), -1),
                         _ => self.part().in_transaction(),
                     })
                     .collect();

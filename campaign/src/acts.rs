@@ -67,6 +67,11 @@ impl Part {
         };
         match rng.below(20) {
             0..=8 => {
+                let target = Target {
+                    // There is no node to be made where the view begins.
+                    path: if target.path == "/" { "/x" } else { target.path },
+                    ..target
+                };
                 let mode = match rng.below(8) {
                     0..=3 => CreateMode::Persistent,
                     4 | 5 => CreateMode::Ephemeral,
@@ -282,7 +287,8 @@ impl Part {
     /// The same as a part of a transaction, which sets no access control lists.
     pub(crate) fn in_transaction(self) -> Self {
         match self {
-            Self::SetAcl(target, version) => Self::Check(target, version),
+            Self::SetAcl(target, version) if target.root.is_empty() => Self::Check(target, version),
+            Self::SetAcl(target, version) => Self::Delete(target, version),
             part => part,
         }
     }

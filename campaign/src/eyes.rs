@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zk_client::{
     Client, Error, Notice, State, StateChange, StateReason, StateStream, Watch, WatchStream,
-    WeakClient,
+    WatchedEvent, WeakClient,
 };
 use zk_proto::SessionId;
 use zk_sim::Machine;
@@ -92,36 +92,15 @@ impl Eyes {
             let Some(seen) = handle.try_take() else {
                 return true;
             };
-            match seen {
-                Ok(event) => {
-                    let path = below(root, &event.path);
-                    let what = (event.kind, path.as_str());
-                    recorder.lock().watched(at, *watch, what, event.zxid);
-                }
-                Err(Error::WatchEnded(_)) => {
-                    recorder.push(at, Event::WatchEnded { watch: *watch });
-                }
-                Err(error) => recorder.broken(at, format!("a watch ended with {error:?}")),
-            }
+            see(recorder, at, *watch, root, seen);
             false
         });
         self.streams.retain_mut(|(watch, root, stream)| {
             while let Some(notice) = stream.try_next() {
-                match notice {
-                    Notice::Event(event) => {
-                        let path = below(root, &event.path);
-                        let what = (event.kind, path.as_str());
-                        recorder.lock().watched(at, *watch, what, event.zxid);
-                    }
-                    Notice::Gap { from, to } => {
-                        recorder.count("gaps seen");
-                        let watch = *watch;
-                        recorder.push(at, Event::Gap { watch, from, to });
-                    }
-                    Notice::End(_) | _ => {
-                        recorder.push(at, Event::WatchEnded { watch: *watch });
-                        return false;
-                    }
+                let over = matches!(notice, Notice::End(_));
+                notice_seen(recorder, at, *watch, root, notice);
+                if over {
+                    return false;
                 }
             }
             true
@@ -200,21 +179,40 @@ impl Eyes {
             self.recorder.end(at, *op, ended);
         }
         if let (Some((handle, target, kind)), [op, ..]) = (done.watch, ops) {
-            let path = target.whole();
-            let watch = self.recorder.watch(at, self.no, &path, kind, Some(*op));
-            self.watches.push((watch, target.root, handle));
-            self.drain();
+            self.set(*op, target, kind, handle);
+        }
+    }
+
+    fn set(&mut self, op: OpNo, target: Target, kind: WatchKind, mut handle: Watch) {
+        let (at, path) = (self.machine.sim_now(), target.whole());
+        let seen = handle.try_take();
+        if let Some(Err(Error::WatchEnded(_))) = seen {
+            // Its session was lost before anybody could look: the loss is taken down already.
+            return;
+        }
+        let watch = self.recorder.watch(at, self.no, &path, kind, Some(op));
+        match seen {
+            None => self.watches.push((watch, target.root, handle)),
+            Some(seen) => see(&self.recorder, at, watch, target.root, seen),
         }
     }
 
     /// A stream has been set up.
-    pub(crate) fn stream(&mut self, target: Target, kind: WatchKind, stream: WatchStream) {
+    pub(crate) fn stream(&mut self, target: Target, kind: WatchKind, mut stream: WatchStream) {
         self.drain();
-        let at = self.machine.sim_now();
-        let path = target.whole();
+        let mut notices = Vec::new();
+        while let Some(notice) = stream.try_next() {
+            if let Notice::End(_) = notice {
+                return;
+            }
+            notices.push(notice);
+        }
+        let (at, path) = (self.machine.sim_now(), target.whole());
         let watch = self.recorder.watch(at, self.no, &path, kind, None);
+        for notice in notices {
+            notice_seen(&self.recorder, at, watch, target.root, notice);
+        }
         self.streams.push((watch, target.root, stream));
-        self.drain();
     }
 
     /// The user has had enough of the watch at a place, if there is one.
@@ -237,6 +235,35 @@ impl Eyes {
 
     pub(crate) fn watches(&self) -> usize {
         self.watches.len() + self.streams.len()
+    }
+}
+
+fn see(
+    recorder: &Recorder,
+    at: Duration,
+    watch: WatchNo,
+    root: &str,
+    seen: Result<WatchedEvent, Error>,
+) {
+    match seen {
+        Ok(event) => notice_seen(recorder, at, watch, root, Notice::Event(event)),
+        Err(Error::WatchEnded(_)) => recorder.push(at, Event::WatchEnded { watch }),
+        Err(error) => recorder.broken(at, format!("a watch ended with {error:?}")),
+    }
+}
+
+fn notice_seen(recorder: &Recorder, at: Duration, watch: WatchNo, root: &str, notice: Notice) {
+    match notice {
+        Notice::Event(event) => {
+            let path = below(root, &event.path);
+            let what = (event.kind, path.as_str());
+            recorder.lock().watched(at, watch, what, event.zxid);
+        }
+        Notice::Gap { from, to } => {
+            recorder.count("gaps seen");
+            recorder.push(at, Event::Gap { watch, from, to });
+        }
+        Notice::End(_) | _ => recorder.push(at, Event::WatchEnded { watch }),
     }
 }
 
