@@ -72,6 +72,8 @@ pub struct Session {
     restore: Option<Restore>,
     /// Places in the table of watches, for each setWatches on the live connection.
     rearming: VecDeque<(u32, u64)>,
+    /// Places of registrations to be removed, where those that last are put back afterwards.
+    unwatching: VecDeque<Option<(u32, u64)>>,
     /// Paths whose registrations are to be looked at after the restore.
     unreconciled: Vec<u32>,
     /// A gap for persistent watchers that is open since the connection was lost.
@@ -185,6 +187,7 @@ impl Session {
             watches: Watches::default(),
             restore: None,
             rearming: VecDeque::new(),
+            unwatching: VecDeque::new(),
             unreconciled: Vec::new(),
             gap_from: None,
             live: Liveness::default(),

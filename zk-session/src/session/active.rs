@@ -153,11 +153,17 @@ impl Session {
                 if header.err == ErrorCode::UNIMPLEMENTED {
                     self.cannot_unwatch = true;
                 }
+                if let Some(place) = self.unwatching.pop_front().flatten() {
+                    self.watches.hush(place);
+                }
             }
             Kind::Rewatch { last } => self.rewatched(header, last),
             Kind::Rearm => {
-                if let Some(place) = self.rearming.pop_front() {
-                    self.watches.rearmed(place);
+                if let (Some(place), true) = (self.rearming.pop_front(), header.err.is_ok()) {
+                    let Self {
+                        watches, events, ..
+                    } = self;
+                    watches.rearmed(place, header.zxid, &mut |event| events.push_back(event));
                 }
                 self.rewatched(header, false);
             }
@@ -264,7 +270,8 @@ impl Session {
         let Self {
             watches, events, ..
         } = self;
-        let touched = watches.fire(event.kind, &event.path, header.zxid, &mut |event| {
+        let at = (header.zxid, self.gap_from.is_some());
+        let touched = watches.fire(event.kind, &event.path, at, &mut |event| {
             events.push_back(event)
         });
         for entry in touched {

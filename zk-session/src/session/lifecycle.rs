@@ -323,6 +323,7 @@ impl Session {
         self.ping_sent = None;
         self.restore = None;
         self.rearming.clear();
+        self.unwatching.clear();
         self.unreconciled.clear();
     }
 
