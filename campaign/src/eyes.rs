@@ -4,6 +4,7 @@
 //! events of watches, streams. That is the promise of the client, so a history that was recorded so
 //! shows whether it is kept.
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use zk_client::{
@@ -80,6 +81,14 @@ impl Eyes {
     /// The session is about to be replaced by one that the checkers take for another client's.
     pub(crate) fn restarts(&mut self) {
         self.restarting = true;
+    }
+
+    /// Takes down everything that can be seen by now, and is to be woken when the state changes.
+    pub(crate) fn watch(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(change)) = self.states.poll_next(cx) {
+            self.state_changed(&change);
+        }
+        self.drain();
     }
 
     /// Takes down everything that can be seen by now.
