@@ -31,7 +31,7 @@ pub enum Applied {
         stat: Stat,
     },
     /// What became of the operations of a multi.
-    Multi(Vec<Applied>),
+    Multi(Vec<Self>),
     /// Refused, or not done because of another operation of the same multi.
     Error(ErrorCode),
 }

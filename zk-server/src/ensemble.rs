@@ -1,25 +1,12 @@
 //! An ensemble, for simulations: several members that elect a leader and agree on what is written.
 //!
-//! This is not for production, and cannot be: the disk of a [`Peer`] is a field that a
-//! [`crash`](Peer::crash) spares, and there are no sockets between members. But the protocol between
-//! them is that of ZooKeeper (Zab: election, discovery, synchronisation, broadcast), so that clients
-//! meet what makes their promises hard: followers that lag, members that answer although the leader
-//! has dropped them, leaders that do not know that they are deposed, writes of which nobody can say
-//! whether they count.
-//!
 //! ```text
 //!  clients ──► Member ──► Leader ──► log ──► other peers     while it leads
 //!              Member ──────────────────────► the leader     while it follows
 //! ```
 //!
-//! A peer is driven as a [`Standalone`](crate::Standalone) is, and besides:
-//!
-//! ```text
-//! start, crash, handle_message      what happened
-//! poll_message                      what to carry to which member; it may be late or lost
-//! ```
-//!
-//! Reconfiguration changes what clients read in `/zookeeper/config`, not who votes.
+//! The protocol between members is Zab, as ZooKeeper has it: `looking` elects, `leading` and
+//! `following` discover, synchronise and broadcast, each over a `link` that notices losses.
 
 use std::{
     collections::BTreeSet,
@@ -61,7 +48,23 @@ pub struct Ensemble {
     snapshot_behind: usize,
 }
 
-/// One member of an ensemble with its machine. See the [module](self).
+/// One member of an ensemble, with its machine: for simulations.
+///
+/// It is not for production, and cannot be: its disk is a field that a [`crash`](Self::crash) spares,
+/// and there are no sockets between members. But the protocol between them is that of ZooKeeper
+/// (election, discovery, synchronisation, broadcast), so that clients meet what makes their promises
+/// hard: followers that lag, members that answer although the leader has dropped their sessions,
+/// leaders that do not know that they are deposed, writes of which nobody can say whether they count.
+///
+/// It is driven as a [`Standalone`](crate::Standalone) is, and besides:
+///
+/// ```text
+/// start, crash, handle_message      what happened
+/// poll_message                      what to carry to which member; it may be late or lost
+/// ```
+///
+/// A member that becomes the leader copies the tree once, as it then has two: with and without what
+/// is not committed. Reconfiguration changes what clients read in `/zookeeper/config`, not who votes.
 #[derive(Debug)]
 pub struct Peer {
     site: Site,
@@ -100,7 +103,10 @@ impl Ensemble {
         let mut config = String::new();
         for voter in &voters {
             // Writing to a string does not fail.
-            let _ = writeln!(config, "server.{voter}=member-{voter}:2888:3888:participant;2181");
+            let _ = writeln!(
+                config,
+                "server.{voter}=member-{voter}:2888:3888:participant;2181"
+            );
         }
         config.push_str("version=0");
         Self {
@@ -185,6 +191,7 @@ impl Peer {
     pub fn crash(&mut self) {
         if let Some(Running { memory, .. }) = self.running.take() {
             let shared = memory.member.shared;
+            self.site.disk.next_session = shared.next_session;
             self.site.disk.image = Some(Image {
                 tree: shared.tree,
                 sessions: shared.sessions,
@@ -198,7 +205,11 @@ impl Peer {
         self.crash();
         let disk = &mut self.site.disk;
         disk.truncate(disk.log().len().saturating_sub(count));
-        if disk.image.as_ref().is_some_and(|image| !disk.has(image.tree.last_zxid())) {
+        if disk
+            .image
+            .as_ref()
+            .is_some_and(|image| !disk.has(image.tree.last_zxid()))
+        {
             let mut image = Image::new(&self.site.ensemble.config);
             image.replay(disk.committed());
             disk.image = Some(image);
@@ -268,7 +279,10 @@ impl Peer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Running { memory, state } = self.running.as_ref()?;
         let applying = memory.next_apply();
-        [memory.member.poll_timeout(), state.poll_timeout(), applying].into_iter().flatten().min()
+        [memory.member.poll_timeout(), state.poll_timeout(), applying]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether to read from a connection.
@@ -298,7 +312,8 @@ impl Peer {
 
     /// Whether it serves writes, too.
     pub fn is_serving(&self) -> bool {
-        self.member().is_some_and(|member| member.is_serving() && !member.is_read_only())
+        self.member()
+            .is_some_and(|member| member.is_serving() && !member.is_read_only())
     }
 
     /// Who decides, if it is here.
@@ -334,3 +349,6 @@ impl Peer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,4 @@
 //! The one that decides: who has a session, and what becomes of writes.
-//!
-//! A leader holds no data. It is given the tree with everything that it has decided so far, and
-//! decides on one thing after the other:
-//!
-//! ```text
-//! handle(message), handle_timeout(now)      in any number
-//! poll(&tree) -> FromLeader                 a commit is applied to that tree before the next call
-//! ```
-//!
-//! A leader that is elected is a new value: [`Leader::new`] takes the sessions and the data that it
-//! begins with, and gives every session its whole timeout again.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -21,7 +10,7 @@ use zk_proto::{ErrorCode, Reader, Request, SessionId, Zxid};
 
 use crate::{
     Alive, Caller, FromLeader, Options, Standing, Ticket, ToLeader, Tree, Txn, TxnKind, Write,
-    clock::Clock,
+    clock::{Clock, millis},
     prepare, prepare_reap,
     sessions::{Ownership, Sessions},
 };
@@ -29,7 +18,18 @@ use crate::{
 /// How many nodes are reaped in one go (`znode.container.maxPerMinute` of the Java server).
 const MAX_REAPED: usize = 10_000;
 
-/// See the [module](self).
+/// Decides who has a session, and what becomes of writes.
+///
+/// A leader holds no data. It is given the tree with everything that it has decided so far, and
+/// decides on one thing after the other:
+///
+/// ```text
+/// handle(message), handle_timeout(now)      in any number
+/// poll(&tree) -> FromLeader                 a commit is applied to that tree before the next call
+/// ```
+///
+/// A leader that is elected is a new value: [`new`](Self::new) takes the sessions and the data that it
+/// begins with, and gives every session its whole timeout again.
 pub struct Leader {
     options: Arc<Options>,
     clock: Clock,
@@ -79,13 +79,12 @@ impl Leader {
     /// The next message of a member.
     pub fn handle(&mut self, now: Instant, message: ToLeader) {
         self.clock.advance(now);
-        match message {
-            ToLeader::Touch { sessions, .. } => {
-                for session in sessions {
-                    self.sessions.touch(self.clock.elapsed(), session);
-                }
+        if let ToLeader::Touch { sessions, .. } = message {
+            for session in sessions {
+                self.sessions.touch(self.clock.elapsed(), session);
             }
-            message => self.inbox.push_back(Work::Message(message)),
+        } else {
+            self.inbox.push_back(Work::Message(message));
         }
     }
 
@@ -136,7 +135,8 @@ impl Leader {
                 }
                 Work::Look => {
                     let now = self.clock.wall_millis();
-                    let found = tree.reapable(now, None, MAX_REAPED);
+                    let unused = self.options.max_unused_container.map(millis);
+                    let found = tree.reapable(now, unused, MAX_REAPED);
                     self.inbox.extend(found.into_iter().map(Work::Reap));
                 }
                 Work::Reap(path) => {

@@ -34,6 +34,7 @@ pub struct Options {
     pub(crate) watch_bytes_cap: usize,
     pub(crate) greeting_timeout: Duration,
     pub(crate) reap_interval: Duration,
+    pub(crate) max_unused_container: Option<Duration>,
     pub(crate) settings: Settings,
     pub(crate) super_digest: Option<String>,
     pub(crate) enforced_schemes: Vec<String>,
@@ -81,6 +82,7 @@ impl Options {
             watch_bytes_cap: 256 << 20,
             greeting_timeout: Duration::from_secs(10),
             reap_interval: Duration::from_secs(60),
+            max_unused_container: None,
             settings: Settings::default(),
             super_digest: None,
             enforced_schemes: Vec::new(),
@@ -207,6 +209,14 @@ impl Options {
     #[must_use]
     pub fn reap_interval(mut self, interval: Duration) -> Self {
         self.reap_interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Containers that never had a child are reaped after this time, too
+    /// (`znode.container.maxNeverUsedIntervalMs`). Default: they are not.
+    #[must_use]
+    pub fn max_unused_container(mut self, time: Duration) -> Self {
+        self.max_unused_container = Some(time);
         self
     }
 

@@ -78,8 +78,24 @@ pub fn prepare(
             );
         }
         Request::CloseSession => return Ok(TxnKind::CloseSession),
-        // The requests that are no writes, and whatever else there will be.
-        _ => Err(ErrorCode::UNIMPLEMENTED),
+        Request::Exists { .. }
+        | Request::GetData { .. }
+        | Request::GetAcl { .. }
+        | Request::GetChildren { .. }
+        | Request::Sync { .. }
+        | Request::Ping
+        | Request::Check { .. }
+        | Request::MultiRead(_)
+        | Request::CheckWatches { .. }
+        | Request::RemoveWatches { .. }
+        | Request::Auth { .. }
+        | Request::SetWatches(_)
+        | Request::Sasl { .. }
+        | Request::GetEphemerals { .. }
+        | Request::GetAllChildrenNumber { .. }
+        | Request::AddWatch { .. }
+        | Request::WhoAmI
+        | _ => Err(ErrorCode::UNIMPLEMENTED),
     };
     op.map(TxnKind::One)
 }

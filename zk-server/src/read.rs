@@ -60,8 +60,24 @@ pub fn read(
             readable(tree, caller, path)?;
             put_len(out, tree.descendants(path));
         }
-        // The requests that are no reads of the tree, and whatever else there will be.
-        _ => return Err(ErrorCode::UNIMPLEMENTED),
+        Request::Create { .. }
+        | Request::Delete { .. }
+        | Request::SetData { .. }
+        | Request::SetAcl { .. }
+        | Request::Sync { .. }
+        | Request::Ping
+        | Request::Check { .. }
+        | Request::Multi(_)
+        | Request::Reconfig { .. }
+        | Request::CheckWatches { .. }
+        | Request::RemoveWatches { .. }
+        | Request::Auth { .. }
+        | Request::SetWatches(_)
+        | Request::Sasl { .. }
+        | Request::AddWatch { .. }
+        | Request::WhoAmI
+        | Request::CloseSession
+        | _ => return Err(ErrorCode::UNIMPLEMENTED),
     }
     Ok(())
 }

@@ -186,10 +186,8 @@ impl Tree {
     fn put_initial(&mut self, path: &str, node: Znode) {
         let path: Arc<str> = path.into();
         self.bytes += path.len() + node.data.len();
-        if &*path != path::ROOT
-            && let Some(parent) = path::parent_of(&path)
-            && let Some(parent) = self.node_mut(parent)
-        {
+        let parent = path::parent_of(&path).filter(|_| &*path != path::ROOT);
+        if let Some(parent) = parent.and_then(|parent| self.node_mut(parent)) {
             parent.children.insert(Arc::clone(&path));
         }
         self.nodes.insert(path, Arc::new(node));

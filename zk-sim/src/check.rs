@@ -26,7 +26,7 @@
 
 use std::collections::BTreeMap;
 
-use zk_proto::{SessionId, Zxid};
+use zk_proto::SessionId;
 
 mod command;
 mod history;
@@ -72,6 +72,18 @@ pub enum Ends {
     Cut,
 }
 
+/// What it means that the search for an order was given up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Undecided {
+    /// That there is none. The order of the log is tried first, and of a run that kept its promises
+    /// it is the one: only where it is not, there is much to search.
+    #[default]
+    Refused,
+    /// Nothing: it is counted.
+    Counted,
+}
+
 /// What is known about a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(
@@ -89,6 +101,8 @@ pub struct Options {
     pub recorded: Recorded,
     /// The steps that the search for an order may take, in each part of the tree. 0 leaves it out.
     pub budget: usize,
+    /// What it means to have taken them.
+    pub undecided: Undecided,
 }
 
 impl Default for Options {
@@ -99,6 +113,7 @@ impl Default for Options {
             deposed: Deposed::default(),
             recorded: Recorded::default(),
             budget: 100_000,
+            undecided: Undecided::default(),
         }
     }
 }
@@ -180,19 +195,6 @@ fn check_log<'a>(
     Ok((matching, ledger))
 }
 
-/// Where in the log an operation without answer could be: it may have been another one like it.
-fn likely(operation: &Operation<'_>, log: &CommittedLog) -> Option<Zxid> {
-    let write = outcomes::write_of(operation).filter(|_| !results::is_answered(operation))?;
-    let start = log
-        .entries
-        .partition_point(|entry| entry.at < operation.invoked.at);
-    let like = |entry: &&Entry| matches!(&entry.txn, Txn::Change(effects) if log::explains(write, entry.session, effects));
-    log.entries[start..]
-        .iter()
-        .find(like)
-        .map(|entry| entry.zxid)
-}
-
 fn check_order(
     history: &History,
     operations: &[Operation<'_>],
@@ -226,12 +228,11 @@ fn check_order(
         history,
         operations,
         session_of,
-        |index| match matching.entries.get(&index) {
-            Some(entry) => Some(log.entries[*entry].zxid),
-            None => likely(&operations[index], log),
+        |index| {
+            let entry = matching.entries.get(&index)?;
+            Some(log.entries[*entry].zxid)
         },
         log,
-        options.deposed,
-        options.budget,
+        options,
     )
 }

@@ -2,6 +2,7 @@
 //! come out.
 
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Wake, Waker};
 use std::time::Instant;
@@ -25,6 +26,8 @@ pub(crate) struct Driver {
     clock: Arc<Mutex<Clock>>,
     queued: Queued,
     queue: Arc<Queue>,
+    /// It was told that there is nothing left to drive. The core may have another driver by now.
+    dismissed: AtomicBool,
     body: Mutex<Body>,
 }
 
@@ -84,6 +87,7 @@ impl Driver {
             clock,
             queued: Queued::default(),
             queue: Arc::clone(queue),
+            dismissed: AtomicBool::new(false),
             body: Mutex::default(),
         });
         let bell = Arc::new(Bell(Arc::downgrade(&driver)));
@@ -116,6 +120,9 @@ impl Driver {
     /// Goes on with everything that can go on now.
     pub(crate) fn serve(self: &Arc<Self>, world: &World) -> After {
         self.queued.clear();
+        if self.dismissed.load(Ordering::Relaxed) {
+            return After::Finished;
+        }
         // Taken out, as results that reach their owners run code of theirs.
         let mut body = std::mem::take(&mut *lock(&self.body));
         let after = self.serve_with(&mut body, world);
@@ -148,6 +155,7 @@ impl Driver {
             self.core.set_waker(Waker::noop().clone());
             // The answer must be heard, as it lets others start the client again.
             if self.core.is_finished() {
+                self.dismissed.store(true, Ordering::Relaxed);
                 return After::Finished;
             }
             return After::Rest;

@@ -13,6 +13,8 @@ use crate::executor::lock;
 use crate::server::{Message, ServerConn, ServerOutput, SimServer};
 use crate::sim::ServerHandle;
 
+mod log;
+
 /// One member of an ensemble on its machine. When that crashes, the member keeps what it has
 /// logged. See [`Sim::ensemble`](crate::Sim::ensemble).
 #[derive(Debug)]

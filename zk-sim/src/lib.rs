@@ -63,6 +63,7 @@
 //! | [`Network`] | latency, splits, bounded buffers; cuts, one-way and two-way partitions |
 //! | [`FaultPlan`] | all of that at random, from the seed, with a quiet end |
 //! | [`Sim::trace`], [`Sim::trace_hash`] | what has happened |
+//! | [`check`] | judges of what clients saw |
 //! | [`SimError`] | a future that waits for nothing, a logged error, time that stands still |
 //!
 //! # What is promised

@@ -131,10 +131,19 @@ impl Sim {
     /// If an address is not a name and a port, or there are more than 255.
     pub fn ensemble(&self, addresses: &[&str], options: Options) -> EnsembleHandle {
         let mut seed = [0; 32];
-        let mut rng = self.world.seeds.stream(&format!("ensemble {addresses:?}"), 0);
+        let mut rng = self
+            .world
+            .seeds
+            .stream(&format!("ensemble {addresses:?}"), 0);
         rng.fill(&mut seed);
-        let parsed: Vec<_> = addresses.iter().map(|address| server_address(address)).collect();
-        let machines: Vec<_> = parsed.iter().map(|address| address.host().to_owned()).collect();
+        let parsed: Vec<_> = addresses
+            .iter()
+            .map(|address| server_address(address))
+            .collect();
+        let machines: Vec<_> = parsed
+            .iter()
+            .map(|address| address.host().to_owned())
+            .collect();
         let count = u8::try_from(addresses.len()).expect("an ensemble has 255 members at most");
         let mut config = String::new();
         for (member, address) in (1..=count).zip(&parsed) {
@@ -145,7 +154,11 @@ impl Sim {
             .config(config + "version=0");
         let servers = EnsembleHandle::servers(ensemble, &machines, &self.world.time());
         let handles = addresses.iter().zip(servers);
-        EnsembleHandle::new(handles.map(|(at, server)| self.server(at, server)).collect())
+        EnsembleHandle::new(
+            handles
+                .map(|(at, server)| self.server(at, server))
+                .collect(),
+        )
     }
 
     /// The network.

@@ -198,7 +198,7 @@ impl World {
         }
     }
 
-    /// Queues a job; one of a paused machine waits until it goes on.
+    /// Queues what was parked while a machine was paused.
     pub(crate) fn resume_jobs(&self, jobs: Vec<Job>) {
         jobs.into_iter().for_each(|job| self.queue.push(job));
     }

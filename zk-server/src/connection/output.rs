@@ -56,7 +56,8 @@ impl OutputBuffer {
 
     /// Lets nothing out from `at` on. A place before stays.
     pub(crate) fn hold(&mut self, at: usize) {
-        self.held_at.get_or_insert(at.min(self.bytes.len()));
+        let at = at.min(self.bytes.len());
+        self.held_at.get_or_insert(at);
     }
 
     pub(crate) fn release(&mut self) {

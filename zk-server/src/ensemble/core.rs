@@ -56,7 +56,9 @@ impl Site {
         let Image { tree, sessions } = image.unwrap_or_else(|| Image::new(&self.ensemble.config));
         let options = Arc::clone(&self.options);
         let mut member = Member::new(options, tree, self.ensemble.seed, now, wall);
-        member.shared.sessions = sessions;
+        let shared = &mut member.shared;
+        shared.sessions = sessions;
+        shared.next_session = shared.next_session.max(self.disk.next_session);
         Memory {
             member,
             clock: Clock::new(now, wall),
@@ -82,7 +84,8 @@ impl Core<'_> {
 
     pub(super) fn wall(&self) -> SystemTime {
         let (start, wall) = self.memory.start;
-        wall.checked_add(self.now().duration_since(start)).unwrap_or(wall)
+        wall.checked_add(self.now().duration_since(start))
+            .unwrap_or(wall)
     }
 
     pub(super) fn id(&self) -> MemberId {
@@ -131,7 +134,9 @@ impl Core<'_> {
     pub(super) fn broadcast(&mut self, body: &Body) {
         let id = self.site.id;
         for voter in self.site.ensemble.voters().filter(|voter| *voter != id) {
-            self.memory.outbox.push_back((voter, PeerMessage(body.clone())));
+            self.memory
+                .outbox
+                .push_back((voter, PeerMessage(body.clone())));
         }
     }
 
@@ -150,7 +155,12 @@ impl Core<'_> {
     /// Tells the member what is due.
     pub(super) fn apply_due(&mut self) {
         let now = self.now();
-        while self.memory.applying.front().is_some_and(|(at, _)| *at <= now) {
+        while self
+            .memory
+            .applying
+            .front()
+            .is_some_and(|(at, _)| *at <= now)
+        {
             if let Some((_, message)) = self.memory.applying.pop_front() {
                 self.memory.member.handle_leader(now, message);
             }
@@ -166,7 +176,10 @@ impl Core<'_> {
         let now = self.now();
         self.memory.applying.clear();
         while self.site.disk.commit_next(zxid).is_some() {}
-        let applied = self.site.disk.position(self.memory.member.tree().last_zxid());
+        let applied = self
+            .site
+            .disk
+            .position(self.memory.member.tree().last_zxid());
         let committed = self.site.disk.committed();
         for txn in committed.get(applied..).unwrap_or_default() {
             let commit = FromLeader::Commit {

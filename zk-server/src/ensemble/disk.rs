@@ -19,6 +19,9 @@ pub(super) struct Disk {
     committed: usize,
     /// How often the member was started.
     pub(super) starts: u32,
+    /// The next session that the member would have opened. A real one goes by the time alone; here
+    /// it may be started again within the same millisecond.
+    pub(super) next_session: i64,
     /// The data as the member had it when it was stopped: what a replay of the log up to there
     /// gives. `None` while the member runs, as it has it then.
     pub(super) image: Option<Image>,
@@ -57,6 +60,7 @@ impl Disk {
             log: Vec::new(),
             committed: 0,
             starts: 0,
+            next_session: i64::MIN,
             image: None,
         }
     }
@@ -80,7 +84,10 @@ impl Disk {
 
     /// Takes note that the next transaction is committed, if it is not behind `zxid`.
     pub(super) fn commit_next(&mut self, zxid: Zxid) -> Option<Arc<Txn>> {
-        let txn = self.log.get(self.committed).filter(|txn| txn.zxid <= zxid)?;
+        let txn = self
+            .log
+            .get(self.committed)
+            .filter(|txn| txn.zxid <= zxid)?;
         self.committed += 1;
         Some(Arc::clone(txn))
     }

@@ -39,7 +39,9 @@ impl Peer {
 
     /// Cuts the connection that the client of a session has here.
     pub fn cut_session(&mut self, now: Instant, session: SessionId) {
-        let conn = self.member().and_then(|member| member.connection_of(session));
+        let conn = self
+            .member()
+            .and_then(|member| member.connection_of(session));
         if let Some(conn) = conn {
             self.cut(now, conn);
         }

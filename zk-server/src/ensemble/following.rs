@@ -78,7 +78,9 @@ impl Following {
             Stage::Calling { .. } | Stage::Synchronising => core.init_limit(),
         };
         self.deadline = core.after_ticks(limit);
-        core.memory.member.handle_leader_heard(core.memory.clock.now());
+        core.memory
+            .member
+            .handle_leader_heard(core.memory.clock.now());
         match packet {
             Packet::Epoch { epoch } => return self.join(core, epoch),
             Packet::Sync(history) => match core.site.disk.take_over(*history) {
@@ -182,7 +184,10 @@ impl Following {
 
     fn commit(&mut self, core: &mut Core<'_>, zxid: Zxid) {
         while let Some(txn) = core.site.disk.commit_next(zxid) {
-            let waits = self.tickets.front().filter(|(waits_for, _)| *waits_for == txn.zxid);
+            let waits = self
+                .tickets
+                .front()
+                .filter(|(waits_for, _)| *waits_for == txn.zxid);
             let ticket = waits.map(|(_, ticket)| *ticket);
             if ticket.is_some() {
                 self.tickets.pop_front();

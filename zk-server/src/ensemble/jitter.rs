@@ -8,7 +8,9 @@ pub(super) struct Jitter(u64);
 impl Jitter {
     pub(super) fn new(seed: [u8; 32], salt: u8) -> Self {
         let state = seed.iter().chain([&salt]).fold(0u64, |state, byte| {
-            (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(29)
+            (state ^ u64::from(*byte))
+                .wrapping_mul(0x0100_0000_01b3)
+                .rotate_left(29)
         });
         Self(state)
     }

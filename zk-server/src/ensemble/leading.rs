@@ -76,7 +76,11 @@ impl Leading {
     }
 
     pub(super) fn handle_reset(&mut self, from: MemberId, link: LinkId) {
-        if self.followers.get(&from).is_some_and(|follower| follower.link.id == link) {
+        if self
+            .followers
+            .get(&from)
+            .is_some_and(|follower| follower.link.id == link)
+        {
             self.followers.remove(&from);
         }
     }
@@ -92,10 +96,15 @@ impl Leading {
     ) -> Option<Next> {
         if let Packet::Info { accepted } = packet {
             let mut link = Link::new(id, from);
-            return link.expects(number).then(|| self.call(core, from, link, accepted));
+            return link
+                .expects(number)
+                .then(|| self.call(core, from, link, accepted));
         }
         let now = core.now();
-        let follower = self.followers.get_mut(&from).filter(|follower| follower.link.id == id)?;
+        let follower = self
+            .followers
+            .get_mut(&from)
+            .filter(|follower| follower.link.id == id)?;
         if !follower.link.expects(number) {
             tracing::debug!(member = %core.id(), %from, "a message was lost");
             self.followers.remove(&from);
@@ -210,7 +219,11 @@ impl Leading {
     /// Goes on to the next stages as far as a majority is there.
     fn advance(&mut self, core: &mut Core<'_>) -> Next {
         let heard_of = |counts: fn(&Follower) -> bool| {
-            1 + self.followers.values().filter(|follower| counts(follower)).count()
+            1 + self
+                .followers
+                .values()
+                .filter(|follower| counts(follower))
+                .count()
         };
         match self.stage {
             Stage::Gathering if core.is_quorum(heard_of(|_| true)) => {
@@ -269,7 +282,10 @@ impl Leading {
                 sessions: member.sessions().clone(),
             };
             let log = disk.log()[..disk.position(applied)].to_vec();
-            (Base::Snapshot(Box::new(image), log), disk.history_behind(applied))
+            (
+                Base::Snapshot(Box::new(image), log),
+                disk.history_behind(applied),
+            )
         } else {
             (Base::Own(disk.at_most(last)), disk.history_behind(last))
         };
@@ -285,7 +301,12 @@ impl Leading {
             && !follower.is_serving
         {
             follower.is_serving = true;
-            let committed = core.site.disk.committed().last().map_or(Zxid::ZERO, |txn| txn.zxid);
+            let committed = core
+                .site
+                .disk
+                .committed()
+                .last()
+                .map_or(Zxid::ZERO, |txn| txn.zxid);
             follower.link.send(core, Packet::UpToDate { committed });
         }
     }
@@ -308,7 +329,8 @@ impl Leading {
             }
         };
         let limit = tick.saturating_mul(limit);
-        self.followers.retain(|_, follower| now.duration_since(follower.heard) < limit);
+        self.followers
+            .retain(|_, follower| now.duration_since(follower.heard) < limit);
         let is_up = |follower: &&mut Follower| follower.is_serving;
         let serving = self.followers.values_mut().filter(is_up);
         let mut count = 1;
@@ -317,7 +339,7 @@ impl Leading {
             follower.link.send(core, Packet::Ping);
         }
         self.pings += 1;
-        let is_whole = self.pings.is_multiple_of(2);
+        let is_whole = self.pings % 2 == 0;
         let is_elected = matches!(self.stage, Stage::Broadcasting(_));
         if is_whole && is_elected && !core.is_quorum(count) {
             tracing::info!(member = %core.id(), "leads no more: there is no majority");

@@ -67,7 +67,8 @@ impl Looking {
     ) -> Next {
         if notice.stance != Stance::Looking {
             self.votes.remove(&from);
-            self.settled.insert(from, (notice.vote.leader, notice.stance));
+            self.settled
+                .insert(from, (notice.vote.leader, notice.stance));
             return self.join(core, notice.vote.leader);
         }
         self.settled.remove(&from);
@@ -117,7 +118,11 @@ impl Looking {
 
     /// Whether a majority follows this leader, and it knows.
     fn join(&self, core: &Core<'_>, leader: MemberId) -> Next {
-        let count = self.settled.values().filter(|(other, _)| *other == leader).count();
+        let count = self
+            .settled
+            .values()
+            .filter(|(other, _)| *other == leader)
+            .count();
         let leads = self.settled.get(&leader) == Some(&(leader, Stance::Leading));
         if leads && core.is_quorum(count) {
             Next::Follow(leader)
@@ -128,7 +133,11 @@ impl Looking {
 
     /// Sets the moment of decision if a majority agrees.
     fn count(&mut self, core: &mut Core<'_>) {
-        let agree = 1 + self.votes.values().filter(|vote| **vote == self.proposed).count();
+        let agree = 1 + self
+            .votes
+            .values()
+            .filter(|vote| **vote == self.proposed)
+            .count();
         if !core.is_quorum(agree) {
             self.decide_at = None;
         } else if agree == core.site.ensemble.voters.len() {
@@ -164,12 +173,23 @@ impl Looking {
 
 /// Tells somebody who looks for a leader who it is.
 pub(super) fn point_to(core: &mut Core<'_>, to: MemberId, leader: MemberId) {
-    let stance = if leader == core.id() { Stance::Leading } else { Stance::Following };
+    let stance = if leader == core.id() {
+        Stance::Leading
+    } else {
+        Stance::Following
+    };
     let vote = Vote {
         epoch: core.site.disk.current,
         last: Zxid::ZERO,
         leader,
     };
     let round = core.memory.round;
-    core.send(to, Body::Notice(Notice { stance, round, vote }));
+    core.send(
+        to,
+        Body::Notice(Notice {
+            stance,
+            round,
+            vote,
+        }),
+    );
 }

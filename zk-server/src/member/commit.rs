@@ -43,11 +43,18 @@ impl Member {
 
     /// Applies a transaction: first the events, then what it means for a session, then the reply.
     fn commit(&mut self, txn: &Arc<Txn>, ticket: Option<Ticket>) {
+        let ticket = ticket.filter(|ticket| self.is_ours(ticket));
+        // Reads that were sent before this write do not see it, whether there is room or not.
+        if let Some(ticket) = ticket
+            && let Some(Connection { client, .. }) = self.conns.get_mut(&ticket.conn)
+        {
+            let cap = self.shared.options.output_cap;
+            self.shared.serve_waiting(client, cap);
+        }
         let mut changes = std::mem::take(&mut self.changes);
         let applied = self.shared.tree.apply(txn, &mut changes);
         self.fire(txn.zxid, &mut changes);
         self.changes = changes;
-        let ticket = ticket.filter(|ticket| self.is_ours(ticket));
         match &txn.kind {
             TxnKind::CreateSession { timeout } => {
                 self.shared.sessions.insert(txn.session, *timeout);
@@ -135,6 +142,8 @@ impl Member {
         let place = Place::Leader {
             serial: ticket.serial,
         };
+        self.shared
+            .serve_waiting(client, self.shared.options.output_cap);
         if client
             .waiting
             .front()

@@ -80,10 +80,24 @@ impl Shared {
                 client.reply_code(xid, zxid, ErrorCode::OK);
                 client.end(Ending::Flush);
             }
-            request if request.is_quorum() => {
+            Request::Create { .. }
+            | Request::Delete { .. }
+            | Request::SetData { .. }
+            | Request::SetAcl { .. }
+            | Request::Sync { .. }
+            | Request::Check { .. }
+            | Request::Multi(_)
+            | Request::Reconfig { .. } => {
                 client.reply_code(xid, zxid, ErrorCode::NOT_READ_ONLY);
             }
-            request => {
+            // Whatever else there is, `read` refuses.
+            Request::GetAcl { .. }
+            | Request::MultiRead(_)
+            | Request::GetEphemerals { .. }
+            | Request::GetAllChildrenNumber { .. }
+            | Request::Auth { .. }
+            | Request::Sasl { .. }
+            | _ => {
                 self.read(client, xid, request);
             }
         }

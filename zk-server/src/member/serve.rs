@@ -18,7 +18,7 @@ use crate::{
 impl Shared {
     /// Works on the frames of a connection until one has to wait.
     pub(super) fn serve(&mut self, client: &mut Client, decoder: &mut FrameDecoder) {
-        self.serve_waiting(client);
+        self.serve_waiting(client, self.options.output_high_water);
         if matches!(client.stage, Stage::Greeting { .. })
             && let Some(word) = decoder
                 .peek()
@@ -50,14 +50,15 @@ impl Shared {
         }
     }
 
-    /// The requests that waited behind one at the leader, up to the next of that kind.
-    pub(super) fn serve_waiting(&mut self, client: &mut Client) {
+    /// The requests that waited behind one at the leader, up to the next of that kind or until
+    /// `room` bytes of output wait.
+    pub(super) fn serve_waiting(&mut self, client: &mut Client, room: usize) {
         while client
             .waiting
             .front()
             .is_some_and(|first| first.place == Place::Here)
             && client.ending.is_none()
-            && client.output.len() < self.options.output_high_water
+            && client.output.len() < room
         {
             if let Some(first) = client.waiting.pop_front() {
                 let whole = 0..first.body.len();

@@ -62,7 +62,7 @@ struct Member {
     /// As servers write it.
     text: String,
     votes: bool,
-    /// Every address and port, which no other member may have.
+    /// Every address and port, which no other member may have. Wildcards are none.
     addresses: Vec<String>,
 }
 
@@ -129,7 +129,14 @@ impl Member {
         } else {
             client.to_owned()
         };
-        let mut addresses = vec![client.clone()];
+        let is_wildcard = |host: &str| matches!(host, "0.0.0.0" | "::" | "[::]");
+        let mut addresses = Vec::new();
+        if !client
+            .rsplit_once(':')
+            .is_some_and(|(host, _)| is_wildcard(host))
+        {
+            addresses.push(client.clone());
+        }
         for address in quorum.split('|') {
             let (rest, election) = address.rsplit_once(':')?;
             let (host, port) = rest.rsplit_once(':')?;

@@ -29,9 +29,12 @@ const LINGER: Duration = Duration::from_secs(10);
 
 /// What the owner of the server wants.
 pub(super) enum Command {
-    Call(Box<dyn FnOnce(&mut Standalone, Instant) + Send>),
+    Call(Work),
     Stop,
 }
+
+/// Something to be done on the thread of the server.
+pub(super) type Work = Box<dyn FnOnce(&mut Standalone, Instant) + Send>;
 
 pub(super) struct EventLoop {
     poll: Poll,

@@ -18,7 +18,7 @@ impl Tree {
     /// Applies a transaction. What watches may be about is appended to `changes`, in the order in
     /// which clients learn of it.
     ///
-    /// It never fails: an operation that [`prepare`](crate::prepare) would not have let through, as
+    /// It never fails: an operation that [`prepare`](crate::prepare()) would not have let through, as
     /// its node is not there, is an [`Applied::Error`] and changes nothing.
     pub fn apply(&mut self, txn: &Txn, changes: &mut Vec<Change>) -> Applied {
         self.last_zxid = txn.zxid;

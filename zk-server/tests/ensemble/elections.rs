@@ -4,8 +4,9 @@ use zk_proto::{CreateMode, Reply};
 use zk_server::{MemberId, PeerState};
 
 use crate::rig::{
-    SYNC_LIMIT, TICK, World, options,
+    SYNC_LIMIT, TICK, World,
     client::{create, set},
+    options,
 };
 
 const MADE: fn(&str) -> Option<Result<Reply, zk_proto::ErrorCode>> =
@@ -198,7 +199,10 @@ fn a_lost_message_ends_the_link() {
     make(&mut world, client, "/lost");
     world.run(world.latency.1);
     world.heal();
-    assert_eq!(world.state(follower), PeerState::Following(MemberId(leader as u8 + 1)));
+    assert_eq!(
+        world.state(follower),
+        PeerState::Following(MemberId(leader as u8 + 1))
+    );
     assert!(world.until(1, |world| !world.peers[follower].is_serving()));
     world.settle();
     assert!(has(&world, follower, "/lost"));
@@ -287,4 +291,16 @@ fn what_one_disk_has_lost_it_gets_back() {
     world.settle();
     assert!(has(&world, liar, "/c"));
     world.check_end();
+}
+
+#[test]
+fn an_idle_ensemble_has_little_to_do() {
+    let mut world = World::with(3, 12, zk_server::Options::new(), |ensemble| ensemble);
+    world.settle();
+    let (begin, steps) = (world.now, world.steps);
+    world.run(std::time::Duration::from_secs(1000));
+    assert_eq!(world.now, begin + std::time::Duration::from_secs(1000));
+    // Two pings a second, their answers, and the timers.
+    let steps = world.steps - steps;
+    assert!(steps <= 6000, "{steps} steps in 1000 seconds");
 }

@@ -1,6 +1,7 @@
 //! The server as its clients see it: frames in, frames out.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     reason = "these are tests"
@@ -8,9 +9,13 @@
 
 mod rig;
 
+mod ensemble;
+mod faults;
 mod golden;
 mod greeting;
+mod hostile;
 mod requests;
 #[cfg(feature = "tcp")]
 mod tcp;
 mod watching;
+mod words;

@@ -26,6 +26,19 @@ pub struct Entry {
     pub txn: Txn,
 }
 
+impl Entry {
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp {
+            zxid: self.zxid,
+            millis: self.millis,
+        }
+    }
+
+    fn broken(&self, why: &str) -> Violation {
+        Violation::new(Rule::Log, format!("{why}: {self}"))
+    }
+}
+
 /// What a transaction does.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -121,7 +134,7 @@ impl<'a> Ledger<'a> {
         }
         let mut last = Zxid::ZERO;
         for (index, entry) in log.entries.iter().enumerate() {
-            let broken = |why: &str| Violation::new(Rule::Log, format!("{why}: {entry}"));
+            let broken = |why: &str| entry.broken(why);
             if entry.zxid <= last {
                 return Err(broken("the zxid does not grow"));
             }
@@ -129,10 +142,7 @@ impl<'a> Ledger<'a> {
             if ledger.closes.contains_key(&entry.session) && !matches!(entry.txn, Txn::Refused(_)) {
                 return Err(broken("the session has ended before"));
             }
-            let stamp = Stamp {
-                zxid: entry.zxid,
-                millis: entry.millis,
-            };
+            let stamp = entry.stamp();
             match &entry.txn {
                 Txn::Open | Txn::Refused(_) => {}
                 Txn::Close => {
@@ -150,10 +160,7 @@ impl<'a> Ledger<'a> {
                         }
                         answered(index, &reply)?;
                     } else {
-                        for effect in effects {
-                            tree.write(owner(effect), stamp, &write_of(effect))
-                                .map_err(|why| broken(&Reply::Refused(why).to_string()))?;
-                        }
+                        apply(&mut tree, entry, effects)?;
                     }
                     ledger.note(&tree, entry, effects);
                 }
@@ -289,6 +296,15 @@ impl<'a> Ledger<'a> {
             unordered,
         });
     }
+}
+
+/// Does what an entry does.
+pub(crate) fn apply(tree: &mut Tree, entry: &Entry, effects: &[Effect]) -> Result<(), Violation> {
+    for effect in effects {
+        tree.write(owner(effect), entry.stamp(), &write_of(effect))
+            .map_err(|why| entry.broken(&Reply::Refused(why).to_string()))?;
+    }
+    Ok(())
 }
 
 /// The session that an unconditional write needs, to have this effect.

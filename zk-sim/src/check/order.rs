@@ -13,11 +13,13 @@ use zk_proto::{SessionId, Zxid};
 
 use super::command::{Command, Compare, Ended, Reply, Strength, Write};
 use super::history::{History, Operation};
-use super::linear::{Model, Span, Verdict, linearize};
+use super::linear::{Model, Span, search};
 use super::log::{CommittedLog, Entry, Txn};
+use super::outcomes::{has_effects, write_of};
 use super::results::{Deposed, is_strong};
 use super::tree::{Journal, Stamp, Tree, key, parent};
 use super::violation::{Rule, Violation};
+use super::{Options, Undecided};
 
 /// A step of the search.
 #[derive(Clone, Debug)]
@@ -98,8 +100,8 @@ impl<'a> Model for Searched<'a> {
         let Action::Operation(operation) = step.action else {
             return false;
         };
-        matches!(operation.command, Command::Read(..))
-            || matches!(operation.ended, Some((_, Ended::Reply(Reply::Refused(_)))))
+        matches!(operation.ended, Some((_, Ended::Reply(Reply::Refused(_)))))
+            || !may_change(operation)
     }
 
     fn related(left: &Step<'a>, right: &Step<'a>) -> bool {
@@ -114,6 +116,21 @@ impl<'a> Model for Searched<'a> {
             right.paths.iter().any(hits)
         })
     }
+
+    fn alike(left: &Step<'a>, right: &Step<'a>) -> bool {
+        match (&left.action, &right.action) {
+            (Action::Operation(one), Action::Operation(other)) => {
+                one.command == other.command
+                    && (left.session == right.session || !creates_ephemeral(one))
+            }
+            (Action::Operation(_) | Action::Close(_), _) => false,
+        }
+    }
+}
+
+/// Can it change anything? A read cannot, and neither can checks.
+fn may_change(operation: &Operation<'_>) -> bool {
+    write_of(operation).is_some_and(has_effects)
 }
 
 /// All at the same time: only the log knows zxids and times, and they are not compared.
@@ -139,13 +156,12 @@ pub(crate) fn check_order<'a>(
     session_of: impl Fn(usize) -> Option<SessionId>,
     zxid_of: impl Fn(usize) -> Option<Zxid>,
     log: &'a CommittedLog,
-    deposed: Deposed,
-    budget: usize,
+    options: Options,
 ) -> Result<Searches, Violation> {
     let mut steps = Vec::new();
     let mut ephemerals: BTreeMap<SessionId, BTreeSet<&str>> = BTreeMap::new();
     for (index, operation) in operations.iter().enumerate() {
-        let Some(span) = span(operation, deposed) else {
+        let Some(span) = span(operation, options.deposed) else {
             continue;
         };
         let session = session_of(index).unwrap_or_default();
@@ -195,14 +211,20 @@ pub(crate) fn check_order<'a>(
     let mut searches = Searches::default();
     for part in split(steps.collect()) {
         searches.parts += 1;
-        let model = Searched {
+        let mut model = Searched {
             tree: Tree::new(),
             steps: std::marker::PhantomData,
         };
-        match linearize(model, &part, budget) {
-            Verdict::Linearizable(_) => {}
-            Verdict::Undecided(_) => searches.undecided += 1,
-            Verdict::Refuted(text) => return Err(Violation::new(Rule::Linearizable, text)),
+        let Err(stuck) = search(&mut model, &part, options.budget) else {
+            continue;
+        };
+        match (stuck.given_up, options.undecided) {
+            (Some(_), Undecided::Counted) => searches.undecided += 1,
+            (Some(steps), Undecided::Refused) => {
+                let text = format!("not decided in {steps} steps: {}", stuck.text);
+                return Err(Violation::new(Rule::Linearizable, text));
+            }
+            (None, _) => return Err(Violation::new(Rule::Linearizable, stuck.text)),
         }
     }
     Ok(searches)
@@ -231,7 +253,9 @@ fn span(operation: &Operation<'_>, deposed: Deposed) -> Option<Span> {
         Some((_, Ended::NotApplied)) => None,
         Some((mark, Ended::Reply(_))) => Some(Span::Within(begin, at(mark.index))),
         Some((mark, Ended::Applied)) => is_write.then(|| Span::Within(begin, at(mark.index))),
-        Some((_, Ended::Unknown)) | None => is_write.then_some(Span::AfterOrNever(begin)),
+        Some((_, Ended::Unknown)) | None => {
+            may_change(operation).then_some(Span::AfterOrNever(begin))
+        }
     }
 }
 

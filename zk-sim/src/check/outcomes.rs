@@ -3,7 +3,13 @@
 //! Operations are matched with the entries of the log, client by client. The entries of a client are
 //! in the order in which it submitted them, so the log is a word, and the operations an expression:
 //! what was acknowledged must be there, what ended as not applied must not, what is unknown may.
-//! All matchings are followed at once, and one of those that reach the end is kept.
+//! All matchings are followed at once, and one of those that reach the end is kept, with how far
+//! the others go.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `makers` | which writes can have made an entry, taken by itself |
+//! | `run` | which of them, taken all together |
 
 use std::collections::BTreeMap;
 
@@ -11,8 +17,16 @@ use zk_proto::{SessionId, Zxid};
 
 use super::command::{Command, Ended, Reply, Write};
 use super::history::{ClientNo, Event, History, Operation, Standing};
-use super::log::{CommittedLog, Entry, Txn, explains};
+use super::log::{CommittedLog, Entry, Txn};
 use super::violation::{Rule, Violation};
+
+mod makers;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use makers::Makers;
+use run::Run;
 
 /// What the log may hold besides what the history does.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -40,6 +54,19 @@ pub(crate) struct Matching {
     pub(crate) entries: BTreeMap<usize, usize>,
     /// Operation by entry.
     pub(crate) operations: BTreeMap<usize, usize>,
+    /// The first and the last entry of each operation that must have one: it may be another one
+    /// where some are alike, and what follows from it follows only if it does from all.
+    pub(crate) spread: BTreeMap<usize, (usize, usize)>,
+}
+
+impl Matching {
+    /// The least and the highest zxid that an operation can have.
+    pub(crate) fn zxids(&self, operation: usize, log: &[Entry]) -> Option<(Zxid, Zxid)> {
+        let entry = *self.entries.get(&operation)?;
+        let spread = self.spread.get(&operation).copied();
+        let (first, last) = spread.unwrap_or((entry, entry));
+        Some((log[first].zxid, log[last].zxid))
+    }
 }
 
 /// Every operation has ended.
@@ -76,18 +103,12 @@ pub(crate) fn match_up(
             entries.entry(operation.client).or_default();
         }
     }
+    let makers = Makers::new(operations, &writes, &owners, log)?;
     let mut matching = Matching::default();
     for (client, entries) in entries {
-        let run = Run {
-            operations,
-            log: &log.entries,
-            writes: writes.get(&client).map_or(&[][..], Vec::as_slice),
-            unrecorded,
-        };
-        for (operation, entry) in run.match_up(&entries)? {
-            matching.entries.insert(operation, entry);
-            matching.operations.insert(entry, operation);
-        }
+        let writes = writes.get(&client).map_or(&[][..], Vec::as_slice);
+        let run = Run::new(operations, &log.entries, writes, &makers, unrecorded);
+        run.match_up(&entries, &mut matching)?;
     }
     Ok(matching)
 }
@@ -114,7 +135,7 @@ pub(crate) fn write_of<'a>(operation: &Operation<'a>) -> Option<&'a Write> {
     }
 }
 
-fn has_effects(write: &Write) -> bool {
+pub(crate) fn has_effects(write: &Write) -> bool {
     match write {
         Write::Check { .. } => false,
         Write::Multi(parts) => parts.iter().any(has_effects),
@@ -130,176 +151,5 @@ fn presence(operation: &Operation<'_>) -> Presence {
         Some((_, Ended::Reply(Reply::Refused(_)) | Ended::NotApplied)) => Presence::Never,
         Some((_, Ended::Reply(_) | Ended::Applied)) => Presence::Must,
         Some((_, Ended::Unknown)) | None => Presence::May,
-    }
-}
-
-/// The zxid of a write, as far as its reply shows it.
-fn zxid_of(reply: &Reply) -> Option<Zxid> {
-    match reply {
-        Reply::Created { stat, .. } => stat.map(|stat| stat.czxid),
-        Reply::Multi(parts) => parts.iter().find_map(zxid_of),
-        // That of a new access control list shows older zxids only.
-        Reply::Deleted
-        | Reply::Set(_)
-        | Reply::Checked
-        | Reply::Data { .. }
-        | Reply::Exists(_)
-        | Reply::Children { .. }
-        | Reply::Refused(_) => None,
-    }
-}
-
-/// The writes of one client against its entries.
-struct Run<'a> {
-    operations: &'a [Operation<'a>],
-    log: &'a [Entry],
-    writes: &'a [usize],
-    unrecorded: Unrecorded,
-}
-
-/// That the first so many writes are dealt with, and the place in the step before this came from.
-#[derive(Clone, Copy)]
-struct Reached {
-    writes: usize,
-    from: usize,
-}
-
-impl Run<'_> {
-    /// Pairs of operation and entry.
-    fn match_up(&self, entries: &[usize]) -> Result<Vec<(usize, usize)>, Violation> {
-        let mut steps = vec![vec![Reached { writes: 0, from: 0 }]];
-        for entry in entries {
-            let before = steps.last().map_or(&[][..], Vec::as_slice);
-            let next = self.step(before, *entry);
-            if next.is_empty() {
-                return Err(self.explain(before, *entry));
-            }
-            steps.push(next);
-        }
-        let last = steps.last().map_or(&[][..], Vec::as_slice);
-        let missing = |reached: &Reached| self.missing(reached.writes..self.writes.len());
-        let Some(mut at) = last.iter().position(|reached| missing(reached).is_none()) else {
-            let operation = last
-                .last()
-                .and_then(missing)
-                .map_or(0, |at| self.writes[at]);
-            let text = format!("not in the log: {}", self.operations[operation]);
-            return Err(Violation::new(Rule::Applied, text));
-        };
-        let mut pairs = Vec::new();
-        for (step, entry) in steps.windows(2).zip(entries).rev() {
-            let reached = step[1][at];
-            if reached.writes > step[0][reached.from].writes {
-                pairs.push((self.writes[reached.writes - 1], *entry));
-            }
-            at = reached.from;
-        }
-        Ok(pairs)
-    }
-
-    fn step(&self, before: &[Reached], entry: usize) -> Vec<Reached> {
-        let mut next: Vec<Reached> = Vec::new();
-        let mut reach = |writes, from| {
-            if next.iter().all(|reached| reached.writes != writes) {
-                next.push(Reached { writes, from });
-            }
-        };
-        for (from, reached) in before.iter().enumerate() {
-            for at in reached.writes..self.writes.len() {
-                let presence = self.presence(at);
-                if presence != Presence::Never && self.can_be(at, entry) {
-                    reach(at + 1, from);
-                }
-                if presence == Presence::Must {
-                    break;
-                }
-            }
-            if self.unrecorded == Unrecorded::Writes {
-                reach(reached.writes, from);
-            }
-        }
-        next.sort_by_key(|reached| reached.writes);
-        next
-    }
-
-    fn presence(&self, at: usize) -> Presence {
-        presence(&self.operations[self.writes[at]])
-    }
-
-    /// The first write of these that must be in the log.
-    fn missing(&self, mut range: std::ops::Range<usize>) -> Option<usize> {
-        range.find(|at| self.presence(*at) == Presence::Must)
-    }
-
-    /// Can a write have made an entry? It is not committed before it is asked for, nor after it is
-    /// answered.
-    fn can_be(&self, at: usize, entry: usize) -> bool {
-        let (operation, entry) = (&self.operations[self.writes[at]], &self.log[entry]);
-        if operation.invoked.at > entry.at || !self.looks_like(at, entry) {
-            return false;
-        }
-        let Some((mark, ended)) = operation.ended else {
-            return true;
-        };
-        match ended {
-            Ended::Reply(reply) => {
-                let ours = zxid_of(reply).filter(|zxid| self.is_like(at, *zxid));
-                entry.at <= mark.at
-                    && operation.header.is_none_or(|header| entry.zxid <= header)
-                    && ours.is_none_or(|zxid| zxid == entry.zxid)
-            }
-            Ended::Applied => entry.at <= mark.at,
-            Ended::NotApplied | Ended::Unknown => true,
-        }
-    }
-
-    /// Is there such an entry of this number? If not, the reply is wrong, and found to be later.
-    fn is_like(&self, at: usize, zxid: Zxid) -> bool {
-        let found = self.log.binary_search_by_key(&zxid, |entry| entry.zxid);
-        found.is_ok_and(|entry| self.looks_like(at, &self.log[entry]))
-    }
-
-    fn looks_like(&self, at: usize, entry: &Entry) -> bool {
-        let write = write_of(&self.operations[self.writes[at]]);
-        match (&entry.txn, write) {
-            (Txn::Change(effects), Some(write)) => explains(write, entry.session, effects),
-            _ => false,
-        }
-    }
-
-    /// Why no operation can have made an entry.
-    fn explain(&self, before: &[Reached], entry: usize) -> Violation {
-        let entry = &self.log[entry];
-        let done = before.last().map_or(0, |reached| reached.writes);
-        let like: Vec<usize> = (0..self.writes.len())
-            .filter(|at| self.looks_like(*at, entry))
-            .collect();
-        let of = |at: usize| &self.operations[self.writes[at]];
-        let missing = self.missing(done..self.writes.len());
-        let denied = like
-            .iter()
-            .find(|at| **at >= done && self.presence(**at) == Presence::Never);
-        let (rule, text) = if let Some(at) = denied {
-            let operation = of(*at);
-            (
-                Rule::NotApplied,
-                format!("in the log as {entry}: {operation}"),
-            )
-        } else if let Some(at) = like.iter().find(|at| **at < done) {
-            let operation = of(*at);
-            (
-                Rule::NotApplied,
-                format!("once more in the log, as {entry}: {operation}"),
-            )
-        } else if let (Some(missing), false) = (missing, like.is_empty()) {
-            let operation = of(missing);
-            (
-                Rule::Applied,
-                format!("not in the log at its time, by {entry}: {operation}"),
-            )
-        } else {
-            (Rule::NotApplied, format!("nobody asked for it: {entry}"))
-        };
-        Violation::new(rule, text)
     }
 }

@@ -81,8 +81,8 @@ fn place(
         }
         match operation.command {
             Command::Write(_) => {
-                if let Some(entry) = matching.entries.get(&index) {
-                    wrote(operation, ledger.entries[*entry].zxid, progress)?;
+                if let Some(zxids) = matching.zxids(index, ledger.entries) {
+                    wrote(operation, zxids, progress)?;
                 }
             }
             Command::Read(read, strength) => {
@@ -121,18 +121,22 @@ fn losses(history: &History) -> BTreeMap<ClientNo, Vec<usize>> {
     losses
 }
 
-fn wrote(operation: &Operation<'_>, zxid: Zxid, progress: &mut Progress) -> Result<(), Violation> {
+fn wrote(
+    operation: &Operation<'_>,
+    (least, most): (Zxid, Zxid),
+    progress: &mut Progress,
+) -> Result<(), Violation> {
     // Without an answer it may have been another one like it; and the session may go on at a server
     // that does not have it yet.
     if !is_answered(operation) {
         return Ok(());
     }
-    if zxid <= progress.shown {
-        let text = format!("{zxid} had been seen before it was written by {operation}");
+    if most <= progress.shown {
+        let text = format!("{most} had been seen before it was written by {operation}");
         return Err(Violation::new(Rule::Reads, text));
     }
-    progress.shown = zxid;
-    progress.floor = progress.floor.max(zxid);
+    progress.shown = progress.shown.max(least);
+    progress.floor = progress.floor.max(least);
     Ok(())
 }
 

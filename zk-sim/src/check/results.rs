@@ -79,12 +79,12 @@ pub(crate) fn check_real_time(
         }
     }
     moments.sort_unstable_by_key(|(at, ..)| *at);
-    let zxid_of = |index: usize| match operations[index].command {
-        Command::Write(_) => {
-            let entry = matching.entries.get(&index);
-            entry.map(|entry| ledger.entries[*entry].zxid)
+    // Where a write may be in several places, the one that proves least.
+    let zxids_of = |index: usize| match operations[index].command {
+        Command::Write(_) => matching.zxids(index, ledger.entries),
+        Command::Read(_, strength) if is_strong(*strength, deposed) => {
+            seen(index).map(|zxid| (zxid, zxid))
         }
-        Command::Read(_, strength) if is_strong(*strength, deposed) => seen(index),
         Command::Read(..) => None,
     };
     let mut floors = vec![Zxid::ZERO; operations.len()];
@@ -95,7 +95,7 @@ pub(crate) fn check_real_time(
                 floors[index] = newest;
                 let operation = &operations[index];
                 let write = write_of(operation).filter(|_| is_answered(operation));
-                let late = write.and_then(|_| zxid_of(index));
+                let late = write.and_then(|_| zxids_of(index)).map(|(_, most)| most);
                 if let (Some(zxid), Some(by)) = (late.filter(|zxid| *zxid <= newest), by) {
                     let earlier: &Operation<'_> = &operations[by];
                     let text = format!("{zxid} of {operation}, begun after {newest} of {earlier}");
@@ -103,7 +103,8 @@ pub(crate) fn check_real_time(
                 }
             }
             Side::End => {
-                if let Some(zxid) = zxid_of(index).filter(|zxid| *zxid > newest) {
+                let least = zxids_of(index).map(|(least, _)| least);
+                if let Some(zxid) = least.filter(|zxid| *zxid > newest) {
                     (newest, by) = (zxid, Some(index));
                 }
             }

@@ -121,8 +121,8 @@ impl<'a> Scene<'a> {
             let zxid = match operation.command {
                 Command::Read(..) => seen.map(|seen| seen.least),
                 Command::Write(_) => {
-                    let entry = matching.entries.get(&index);
-                    entry.map(|entry| ledger.entries[*entry].zxid)
+                    let zxids = matching.zxids(index, ledger.entries);
+                    zxids.map(|(least, _)| least)
                 }
             };
             let replied = matches!(operation.ended, Some((_, Ended::Reply(_))));

@@ -31,12 +31,12 @@ impl Sim {
         let mut turns = 0;
         loop {
             let job = world.queue.pick(&mut lock(&world.order));
+            turns += 1;
+            if turns > TURNS {
+                let (seed, at) = (self.seed(), self.now());
+                return Err(SimError::Livelock { seed, at });
+            }
             if let Some(job) = job {
-                turns += 1;
-                if turns > TURNS {
-                    let (seed, at) = (self.seed(), self.now());
-                    return Err(SimError::Livelock { seed, at });
-                }
                 let done = self.run_job(job, main);
                 self.look_for_errors()?;
                 if done {

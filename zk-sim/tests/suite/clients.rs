@@ -33,7 +33,7 @@ fn a_client_connects_creates_gets_and_closes() {
         assert_eq!(client.create("/a", b"hello").await?, "/a");
         let (data, _) = client.get("/a").await?;
         assert_eq!(&*data, b"hello");
-        assert!(matches!(client.get("/b").await, Err(Error::NoNode { .. })));
+        assert!(matches!(client.get("/b").await, Err(Error::NoNode)));
         client.close().await
     });
     done.unwrap().unwrap();
@@ -100,9 +100,7 @@ fn a_session_expires_during_a_partition_and_a_new_one_comes_after_it() {
     let changes = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&changes);
     client.add_listener(move |change| {
-        seen.lock()
-            .unwrap()
-            .push((change.to, change.reason.clone()));
+        seen.lock().unwrap().push((change.to, change.reason));
         Listen::Keep
     });
     let first = client.client_id().unwrap().0;
@@ -164,8 +162,7 @@ fn timers_of_a_client_are_virtual() {
     app.set_drift(-500_000);
     sim.block_on(client.sleep(seconds(5))).unwrap().unwrap();
     assert_eq!(sim.now() - start, seconds(10));
-    let other = app.clone();
-    sim.after(seconds(1), move || other.jump_clock(seconds(100)));
+    sim.after(seconds(1), move || app.jump_clock(seconds(100)));
     sim.block_on(client.sleep(seconds(90))).unwrap().unwrap();
     assert_eq!(sim.now() - start, seconds(11));
 }
@@ -257,11 +254,15 @@ fn four_letter_words_are_answered_or_time_out() {
 
 #[test]
 fn a_client_is_restarted_after_its_close() {
-    let (sim, server, _, client) = start(11);
-    sim.block_on(client.close()).unwrap().unwrap();
-    sim.block_on(client.restart()).unwrap().unwrap();
-    sim.block_on(client.until_connected()).unwrap().unwrap();
-    assert_eq!(server.with(|server| server.sessions()), 1);
-    // Its number stays.
-    assert!(sim.trace().ends_with("app1 client 1 is connected\n"));
+    for seed in 0..20 {
+        let (sim, server, _, client) = start(seed);
+        for _ in 0..5 {
+            sim.block_on(client.close()).unwrap().unwrap();
+            sim.block_on(client.restart()).unwrap().unwrap();
+            sim.block_on(client.until_connected()).unwrap().unwrap();
+        }
+        assert_eq!(server.with(|server| server.sessions()), 1);
+        // Its number stays.
+        assert!(sim.trace().ends_with("app1 client 1 is connected\n"));
+    }
 }

@@ -7,35 +7,35 @@ use std::time::{Instant, SystemTime};
 use zk_sim::{ServerConn, ServerOutput, SimServer};
 
 #[derive(Default)]
-pub struct Echo {
+pub(crate) struct Echo {
     conns: BTreeMap<ServerConn, Vec<u8>>,
     outputs: VecDeque<ServerOutput>,
     /// The lengths of all that was read.
-    pub pieces: Vec<usize>,
-    pub heard: Vec<u8>,
-    pub ended: u32,
+    pub(crate) pieces: Vec<usize>,
+    pub(crate) heard: Vec<u8>,
+    pub(crate) ended: u32,
     /// Answers nothing, but keeps it.
-    pub mute: bool,
-    pub deaf: bool,
-    pub timeouts: Vec<Instant>,
-    pub alarm: Option<Instant>,
+    pub(crate) mute: bool,
+    pub(crate) deaf: bool,
+    pub(crate) timeouts: Vec<Instant>,
+    pub(crate) alarm: Option<Instant>,
 }
 
 impl Echo {
     /// Lets go of all connections.
-    pub fn hang_up(&mut self, abort: bool) {
+    pub(crate) fn hang_up(&mut self, abort: bool) {
         for (conn, _) in std::mem::take(&mut self.conns) {
             self.outputs.push_back(ServerOutput::Close { conn, abort });
         }
     }
 
     /// What is there to be sent, and is not taken.
-    pub fn unsent(&self) -> usize {
+    pub(crate) fn unsent(&self) -> usize {
         self.conns.values().map(Vec::len).sum()
     }
 
     /// Sends so much to everybody.
-    pub fn flood(&mut self, bytes: usize) {
+    pub(crate) fn flood(&mut self, bytes: usize) {
         for (conn, out) in &mut self.conns {
             out.extend(std::iter::repeat_n(7, bytes));
             self.outputs.push_back(ServerOutput::Transmit(*conn));

@@ -43,20 +43,34 @@ fn a_client_writes_through_the_loss_of_leaders() {
     let (sim, ensemble) = start(1);
     let client = connect(&sim, &ensemble, "app");
     sim.block_on(client.create("/a", "0")).unwrap().unwrap();
-    sim.block_on(client.create("/e", "").ephemeral()).unwrap().unwrap();
+    sim.block_on(client.create("/e", "").ephemeral())
+        .unwrap()
+        .unwrap();
     let session = client.client_id().unwrap().0;
     let first = ensemble.leader().unwrap();
-    let machine = ensemble.members()[usize::from(first.0) - 1].machine().clone();
+    let machine = ensemble.members()[usize::from(first.0) - 1]
+        .machine()
+        .clone();
     machine.crash(Crash::PowerLoss);
     sim.block_on(set(&client, "1")).unwrap();
     let second = ensemble.leader().unwrap();
     assert_ne!(first, second);
     machine.restart();
     sim.run_for(seconds(5)).unwrap();
-    assert_eq!(ensemble.with(first, |peer| peer.state()), PeerState::Following(second));
+    assert_eq!(
+        ensemble.with(first, |peer| peer.state()),
+        PeerState::Following(second)
+    );
     // The others go on without the second leader, and so does the client.
-    let name = ensemble.members()[usize::from(second.0) - 1].machine().name().to_owned();
-    let others: Vec<_> = SERVERS.into_iter().chain(["app"]).filter(|it| *it != name).collect();
+    let name = ensemble.members()[usize::from(second.0) - 1]
+        .machine()
+        .name()
+        .to_owned();
+    let others: Vec<_> = SERVERS
+        .into_iter()
+        .chain(["app"])
+        .filter(|it| *it != name)
+        .collect();
     let partition = sim.network().partition(&[&name], &others);
     sim.block_on(set(&client, "2")).unwrap();
     sim.run_for(seconds(15)).unwrap();
@@ -84,13 +98,21 @@ fn check(ensemble: &EnsembleHandle) {
             let recorded = commits.iter().map(|(_, txn)| txn);
             assert!(peer.committed().iter().eq(recorded), "{member}");
             assert_eq!(peer.tree(), Some(&tree), "{member}");
-            assert!(tree.owners().all(|it| peer.member().unwrap().sessions().contains_key(&it)));
+            assert!(
+                tree.owners()
+                    .all(|it| peer.member().unwrap().sessions().contains_key(&it))
+            );
         });
     }
-    let closed = commits.iter().filter(|(_, txn)| txn.kind == TxnKind::CloseSession);
+    let closed = commits
+        .iter()
+        .filter(|(_, txn)| txn.kind == TxnKind::CloseSession);
     let first: BTreeMap<_, _> = closed.map(|(at, txn)| (txn.session, *at)).collect();
     for close in ensemble.session_closes() {
-        assert!(first[&close.session] <= close.at, "{close:?} before it was committed");
+        assert!(
+            first[&close.session] <= close.at,
+            "{close:?} before it was committed"
+        );
     }
 }
 
@@ -99,7 +121,9 @@ fn a_session_can_be_ended_by_call() {
     let (sim, ensemble) = start(2);
     assert_eq!(ensemble.leader(), None);
     let client = connect(&sim, &ensemble, "app");
-    sim.block_on(client.create("/e", "").ephemeral()).unwrap().unwrap();
+    sim.block_on(client.create("/e", "").ephemeral())
+        .unwrap()
+        .unwrap();
     let session = client.client_id().unwrap().0;
     assert!(ensemble.expire(session));
     sim.run_for(seconds(5)).unwrap();
@@ -116,16 +140,58 @@ fn a_member_that_applies_late_is_behind_until_a_sync() {
     sim.block_on(writer.create("/a", "old")).unwrap().unwrap();
     let leader = ensemble.leader().unwrap();
     let late = (1..=3).map(MemberId).find(|it| *it != leader).unwrap();
-    let host = ensemble.members()[usize::from(late.0) - 1].hosts().to_owned();
+    let host = ensemble.members()[usize::from(late.0) - 1]
+        .hosts()
+        .to_owned();
     sim.run_for(seconds(1)).unwrap();
     let handler = sim.machine("app2").handler();
-    let reader = sim.block_on(Client::builder(&host).connect(handler)).unwrap().unwrap();
+    let reader = sim
+        .block_on(Client::builder(&host).connect(handler))
+        .unwrap()
+        .unwrap();
     ensemble.with(late, |peer| peer.set_apply_delay(seconds(2)));
     sim.block_on(writer.set("/a", "new")).unwrap().unwrap();
     let (data, _) = sim.block_on(reader.get("/a")).unwrap().unwrap();
     assert_eq!(&*data, b"old");
     let (data, _) = sim.block_on(reader.get("/a").synced()).unwrap().unwrap();
     assert_eq!(&*data, b"new");
+}
+
+#[test]
+fn the_log_says_what_was_done() {
+    let (sim, ensemble) = start(4);
+    let client = connect(&sim, &ensemble, "app");
+    let session = client.client_id().unwrap().0;
+    sim.block_on(async {
+        client.create("/a", "1").ephemeral().await?;
+        client.set("/a", "2").await?;
+        assert_eq!(client.set("/b", "").await, Err(Error::NoNode));
+        client.delete("/a").await?;
+        client.close().await
+    })
+    .unwrap()
+    .unwrap();
+    let log = ensemble.committed_log();
+    let said: Vec<_> = log
+        .entries
+        .iter()
+        .map(|entry| format!("{:?}", entry.txn))
+        .collect();
+    let begins = [
+        "Open",
+        "Change([Create",
+        "Change([SetData",
+        "Refused",
+        "Change([Delete",
+        "Close",
+    ];
+    assert_eq!(said.len(), begins.len(), "{log}");
+    for (entry, (said, begin)) in log.entries.iter().zip(said.iter().zip(begins)) {
+        assert!(said.starts_with(begin), "{said}");
+        assert_eq!(entry.session, session);
+        assert!(entry.at <= sim.now());
+        assert_eq!(entry.zxid.0 >> 32, 1);
+    }
 }
 
 /// A minute in which everything goes wrong, and half a one in which nothing does.
@@ -137,9 +203,12 @@ fn minute(seed: u64) -> (u128, usize) {
             let client = Client::builder(&hosts).start(machine.handler());
             async move {
                 let client = client.expect("the options are valid");
-                loop {
-                    let created = client.create("/q-", machine.name()).sequential();
-                    created.ephemeral().await.ok();
+                for round in 0_u64.. {
+                    let path = format!("/{}-{}", machine.name(), round % 10);
+                    let created = client.create(&path, "").ephemeral().await;
+                    if created.is_err() {
+                        client.delete(&path).await.ok();
+                    }
                     client.get_children("/").await.ok();
                     machine.sleep(Duration::from_millis(300)).await;
                 }
@@ -158,7 +227,9 @@ fn minute(seed: u64) -> (u128, usize) {
     }
     sim.run_for(seconds(60)).unwrap();
     check(&ensemble);
-    let owners = ensemble.with(MemberId(1), |peer| peer.tree().map_or(0, Tree::ephemeral_count));
+    let owners = ensemble.with(MemberId(1), |peer| {
+        peer.tree().map_or(0, Tree::ephemeral_count)
+    });
     assert_eq!(owners, 0, "seed {seed}");
     (sim.trace_hash(), before)
 }

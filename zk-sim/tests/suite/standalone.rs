@@ -104,7 +104,9 @@ fn a_minute_of_faults_is_the_same_each_time_and_ends_well() {
                     let client = client.expect("the options are valid");
                     loop {
                         let created = client.create("/q-", machine.name()).sequential();
-                        created.ephemeral().await.ok();
+                        if let Ok(path) = created.ephemeral().await {
+                            client.delete(&path).await.ok();
+                        }
                         client.get_children("/").await.ok();
                         machine.sleep(Duration::from_millis(300)).await;
                     }
@@ -119,7 +121,7 @@ fn a_minute_of_faults_is_the_same_each_time_and_ends_well() {
         assert!(count() - before > 250, "seed {seed}: {before} {}", count());
         sim.trace_hash()
     };
-    for seed in 0..10 {
+    for seed in 0..5 {
         assert_eq!(run(seed), run(seed), "seed {seed}");
     }
 }

@@ -13,13 +13,13 @@ use zk_sim::{Message, ServerConn, ServerOutput, SimServer};
 
 /// What all members of an ensemble know, at once.
 #[derive(Default)]
-pub struct Tree {
+pub(crate) struct Tree {
     nodes: BTreeMap<String, (Vec<u8>, Stat)>,
     sessions: BTreeMap<i64, Session>,
     zxid: i64,
     last_session: i64,
     /// Requests but for pings, in the order of their being carried out.
-    pub log: Vec<String>,
+    pub(crate) log: Vec<String>,
 }
 
 struct Session {
@@ -28,20 +28,20 @@ struct Session {
 }
 
 /// One server of an ensemble.
-pub struct Tiny {
-    pub tree: Arc<Mutex<Tree>>,
+pub(crate) struct Tiny {
+    pub(crate) tree: Arc<Mutex<Tree>>,
     conns: BTreeMap<ServerConn, Conn>,
     outputs: VecDeque<ServerOutput>,
     /// The wall clock in milliseconds, at a moment.
     clock: Option<(Instant, i64)>,
     /// Stops reading, and so acting, on all connections.
-    pub deaf: bool,
+    pub(crate) deaf: bool,
     /// Messages from other servers.
-    pub heard: Vec<String>,
-    pub to_send: Vec<(String, u32)>,
-    pub crashes: u32,
+    pub(crate) heard: Vec<String>,
+    pub(crate) to_send: Vec<(String, u32)>,
+    pub(crate) crashes: u32,
     /// The sizes of all that was read at once.
-    pub pieces: Vec<usize>,
+    pub(crate) pieces: Vec<usize>,
 }
 
 struct Conn {
@@ -52,11 +52,11 @@ struct Conn {
 }
 
 impl Tiny {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::member(&Arc::default())
     }
 
-    pub fn member(tree: &Arc<Mutex<Tree>>) -> Self {
+    pub(crate) fn member(tree: &Arc<Mutex<Tree>>) -> Self {
         Self {
             tree: Arc::clone(tree),
             conns: BTreeMap::new(),
@@ -70,11 +70,11 @@ impl Tiny {
         }
     }
 
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.tree.lock().unwrap().log.clone()
     }
 
-    pub fn sessions(&self) -> usize {
+    pub(crate) fn sessions(&self) -> usize {
         self.tree.lock().unwrap().sessions.len()
     }
 
@@ -158,6 +158,10 @@ impl Tree {
             .retain(|_, (_, stat)| stat.ephemeral_owner.0 != session);
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "it can do what is listed, and no more"
+    )]
     fn carry_out(&mut self, session: i64, request: &Request<'_>) -> Result<Reply, ErrorCode> {
         Ok(match request {
             Request::Create {

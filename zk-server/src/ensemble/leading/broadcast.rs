@@ -31,7 +31,10 @@ impl Broadcast {
         let member = &mut core.memory.member;
         let options = Arc::clone(&core.site.options);
         let epoch = Leader::begin_of(core.site.disk.current);
-        let sessions = member.sessions().iter().map(|(session, timeout)| (*session, *timeout));
+        let sessions = member
+            .sessions()
+            .iter()
+            .map(|(session, timeout)| (*session, *timeout));
         let leader = Leader::new(options, epoch, sessions, now, wall);
         member.follow(now, crate::Role::Leader);
         tracing::info!(member = %core.site.id, epoch = core.site.disk.current, "leads");
@@ -117,11 +120,18 @@ impl Broadcast {
             let zxid = txn.zxid;
             let waits = self.outstanding.pop_front();
             let ticket = waits.and_then(|(_, ticket)| ticket);
-            for follower in followers.values_mut().filter(|follower| follower.is_serving) {
+            for follower in followers
+                .values_mut()
+                .filter(|follower| follower.is_serving)
+            {
                 follower.link.send(core, Packet::Commit { zxid });
             }
             core.deliver(FromLeader::Commit { txn, ticket });
-            while self.answers.front().is_some_and(|(behind, _)| *behind <= zxid) {
+            while self
+                .answers
+                .front()
+                .is_some_and(|(behind, _)| *behind <= zxid)
+            {
                 if let Some((_, answer)) = self.answers.pop_front() {
                     deliver(core, followers, answer);
                 }
@@ -132,11 +142,7 @@ impl Broadcast {
 }
 
 /// Brings an answer to the member that it is for, behind what that has been told before.
-fn deliver(
-    core: &mut Core<'_>,
-    followers: &mut BTreeMap<MemberId, Follower>,
-    answer: FromLeader,
-) {
+fn deliver(core: &mut Core<'_>, followers: &mut BTreeMap<MemberId, Follower>, answer: FromLeader) {
     let member = answer.member().unwrap_or(core.site.id);
     if member == core.site.id {
         core.deliver(answer);

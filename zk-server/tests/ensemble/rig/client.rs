@@ -72,7 +72,7 @@ impl Client {
             let Frame::Whole { chunk, range } = next else {
                 panic!("a large frame");
             };
-            let mut reader = Reader::within(&chunk, range);
+            let mut reader = Reader::within(chunk, range);
             if !self.is_greeted {
                 self.greeted(&mut reader);
                 continue;
@@ -85,7 +85,12 @@ impl Client {
             }
             let (xid, opcode) = self.asked.pop_front().unwrap();
             assert_eq!(header.xid.0, xid, "replies are out of order");
-            assert!(header.zxid >= self.last, "{} after {}", header.zxid, self.last);
+            assert!(
+                header.zxid >= self.last,
+                "{} after {}",
+                header.zxid,
+                self.last
+            );
             self.last = header.zxid;
             let result = if header.err.is_ok() {
                 Ok(Reply::decode(opcode, &mut reader).unwrap())
@@ -93,7 +98,12 @@ impl Client {
                 Err(header.err)
             };
             let zxid = header.zxid;
-            self.got.push_back(Got::Reply { xid, zxid, result, opcode });
+            self.got.push_back(Got::Reply {
+                xid,
+                zxid,
+                result,
+                opcode,
+            });
         }
         self.decoder = Some(decoder);
     }
@@ -120,7 +130,10 @@ impl Client {
 
 impl World {
     pub(crate) fn add_client(&mut self) -> usize {
-        self.clients.push(Client { closed: true, ..Client::default() });
+        self.clients.push(Client {
+            closed: true,
+            ..Client::default()
+        });
         self.clients.len() - 1
     }
 
@@ -136,9 +149,15 @@ impl World {
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: it.last,
-            timeout: if it.asks_timeout == 0 { 1000 } else { it.asks_timeout },
+            timeout: if it.asks_timeout == 0 {
+                1000
+            } else {
+                it.asks_timeout
+            },
             session_id: it.session.map_or(SessionId::NONE, |session| session.id),
-            password: it.session.map_or(Password::EMPTY, |session| session.password),
+            password: it
+                .session
+                .map_or(Password::EMPTY, |session| session.password),
             read_only: Some(it.asks_read_only),
         };
         let mut bytes = Vec::new();
@@ -165,19 +184,29 @@ impl World {
     pub(crate) fn client(&mut self, at: usize) -> usize {
         let client = self.add_client();
         self.connect(client, at);
-        assert!(self.until(20, |world| world.clients[client].is_up()), "no session: {self:?}");
+        assert!(
+            self.until(20, |world| world.clients[client].is_up()),
+            "no session: {self:?}"
+        );
         client
     }
 
     pub(crate) fn ask(&mut self, client: usize, request: &Request<'_>) -> i32 {
         let it = &mut self.clients[client];
         it.next_xid += 1;
-        let xid = if *request == Request::Ping { -2 } else { it.next_xid };
+        let xid = if *request == Request::Ping {
+            -2
+        } else {
+            it.next_xid
+        };
         it.asked.push_back((xid, request.opcode()));
         it.is_closing |= *request == Request::CloseSession;
         let mut bytes = Vec::new();
         frame(&mut bytes, |out| {
-            let header = RequestHeader { xid: Xid(xid), opcode: request.opcode() };
+            let header = RequestHeader {
+                xid: Xid(xid),
+                opcode: request.opcode(),
+            };
             header.encode(out);
             request.encode(&Chroot::ROOT, out);
         });
@@ -208,7 +237,9 @@ impl World {
         };
         self.until(ticks, has);
         self.clients[client].got.iter().find_map(|got| match got {
-            Got::Reply { xid: of, result, .. } if *of == xid => Some(result.clone()),
+            Got::Reply {
+                xid: of, result, ..
+            } if *of == xid => Some(result.clone()),
             _ => None,
         })
     }
@@ -235,7 +266,10 @@ impl World {
         let client = self.add_client();
         self.clients[client].asks_timeout = timeout;
         self.connect(client, at);
-        assert!(self.until(20, |world| world.clients[client].is_up()), "no session: {self:?}");
+        assert!(
+            self.until(20, |world| world.clients[client].is_up()),
+            "no session: {self:?}"
+        );
         client
     }
 
@@ -255,7 +289,10 @@ pub(crate) fn create<'a>(path: &'a str, data: &'a str, mode: CreateMode) -> Requ
 }
 
 pub(crate) fn get(path: &str) -> Request<'_> {
-    Request::GetData { path: path.into(), watch: false }
+    Request::GetData {
+        path: path.into(),
+        watch: false,
+    }
 }
 
 pub(crate) fn set<'a>(path: &'a str, data: &'a str) -> Request<'a> {

@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use zk_server::{
-    ConnId, Ensemble, MemberId, Options, Output, Peer, PeerMessage, PeerState, Txn,
-};
+use zk_server::{ConnId, Ensemble, MemberId, Options, Output, Peer, PeerMessage, PeerState, Txn};
 
 pub(crate) mod chance;
 pub(crate) mod client;
@@ -110,8 +108,15 @@ impl World {
     pub(crate) fn crash(&mut self, at: usize) {
         self.disturbed = self.now;
         self.peers[at].crash();
-        let lost: Vec<_> = self.conns.iter().filter(|(_, (peer, _))| *peer == at).collect();
-        let lost: Vec<_> = lost.into_iter().map(|(conn, (_, client))| (*conn, *client)).collect();
+        let lost: Vec<_> = self
+            .conns
+            .iter()
+            .filter(|(_, (peer, _))| *peer == at)
+            .collect();
+        let lost: Vec<_> = lost
+            .into_iter()
+            .map(|(conn, (_, client))| (*conn, *client))
+            .collect();
         for (conn, client) in lost {
             self.conns.remove(&conn);
             self.clients[client].closed = true;
@@ -130,7 +135,8 @@ impl World {
         self.disturbed = self.now;
         self.cut.insert((a, b));
         self.cut.insert((b, a));
-        self.flying.retain(|_, (from, to, _)| (*from, *to) != (a, b) && (*from, *to) != (b, a));
+        self.flying
+            .retain(|_, (from, to, _)| (*from, *to) != (a, b) && (*from, *to) != (b, a));
     }
 
     /// Nothing arrives in one direction.
@@ -146,14 +152,20 @@ impl World {
 
     /// Whether nothing is cut and everybody is up.
     pub(crate) fn is_calm(&self) -> bool {
-        self.cut.is_empty() && self.peers.iter().all(|peer| peer.state() != PeerState::Down)
+        self.cut.is_empty()
+            && self
+                .peers
+                .iter()
+                .all(|peer| peer.state() != PeerState::Down)
     }
 
     /// Does what is next, if that is not after `end`.
     fn step(&mut self, end: Instant) -> bool {
         let arrival = self.flying.first_key_value().map(|((at, _), _)| *at);
         let timeouts = self.peers.iter().enumerate();
-        let timeout = timeouts.filter_map(|(at, peer)| Some((peer.poll_timeout()?, at))).min();
+        let timeout = timeouts
+            .filter_map(|(at, peer)| Some((peer.poll_timeout()?, at)))
+            .min();
         let wake = (0..self.clients.len())
             .filter_map(|client| Some((self.clients[client].wakes?, client)))
             .min();
@@ -261,7 +273,10 @@ impl World {
     /// Whether there is a leader, and all machines that are up serve with it.
     pub(crate) fn is_whole(&self) -> bool {
         self.leader().is_some()
-            && self.peers.iter().all(|peer| peer.is_serving() || peer.state() == PeerState::Down)
+            && self
+                .peers
+                .iter()
+                .all(|peer| peer.is_serving() || peer.state() == PeerState::Down)
     }
 
     /// Goes on until all serve, and says who leads.
@@ -290,7 +305,10 @@ impl std::fmt::Debug for World {
             let last = peer.logged().last().map(|txn| txn.zxid);
             let (state, serving) = (peer.state(), peer.is_serving());
             let (id, committed) = (peer.id(), peer.committed().len());
-            write!(f, "\n{id}: {state:?} serving {serving}, log to {last:?}, {committed} committed")?;
+            write!(
+                f,
+                "\n{id}: {state:?} serving {serving}, log to {last:?}, {committed} committed"
+            )?;
         }
         Ok(())
     }

@@ -53,7 +53,10 @@ impl World {
     pub(crate) fn look(&mut self, at: usize) {
         let committed = self.peers[at].committed();
         let seen = self.watch.seen[at];
-        assert!(committed.len() >= seen, "machine {at} has forgotten commits");
+        assert!(
+            committed.len() >= seen,
+            "machine {at} has forgotten commits"
+        );
         let new = committed[seen..].to_vec();
         for (place, txn) in (seen..).zip(new) {
             if let Some(first) = self.watch.log.get(place) {
@@ -67,7 +70,7 @@ impl World {
             self.watch.seen[at] += 1;
         }
         self.watch.looks += 1;
-        if self.watch.looks.is_multiple_of(8) {
+        if self.watch.looks % 8 == 0 {
             self.compare(at);
         }
     }
@@ -78,7 +81,10 @@ impl World {
         };
         let tree = member.tree();
         for owner in tree.owners() {
-            assert!(member.sessions().contains_key(&owner), "{owner} has outlived its session");
+            assert!(
+                member.sessions().contains_key(&owner),
+                "{owner} has outlived its session"
+            );
         }
         for other in &self.peers {
             if other.id() == self.peers[at].id() {
@@ -132,7 +138,13 @@ impl World {
             replayed.apply(txn, &mut Vec::new());
         }
         assert_eq!(replayed, tree);
-        tree.apply(&Txn { zxid: Zxid(i64::MAX), ..(*self.watch.log[0]).clone() }, &mut Vec::new());
+        tree.apply(
+            &Txn {
+                zxid: Zxid(i64::MAX),
+                ..(*self.watch.log[0]).clone()
+            },
+            &mut Vec::new(),
+        );
         assert_ne!(replayed, tree);
     }
 

@@ -1,0 +1,201 @@
+//! Faults by call.
+
+use std::time::Duration;
+
+use zk_proto::{ConnectReply, CreateMode, ErrorCode, OpCode, Reply, Request, SessionId};
+use zk_server::{Fault, Matcher, Options};
+
+use crate::rig::{Closed, Got, Rig, create, delete, encode, get, new_session, session, set};
+
+#[test]
+fn a_cut_before_or_after_is_told_apart_by_what_was_done() {
+    for (fault, applied) in [(Fault::CutBefore, false), (Fault::CutAfter, true)] {
+        let mut rig = Rig::new(Options::new());
+        let client = rig.connect();
+        rig.server
+            .inject(Matcher::any().opcode(OpCode::CREATE).path("/b"), fault);
+        rig.call(client, &create("/a", CreateMode::Persistent))
+            .unwrap();
+        rig.ask(client, 1, &create("/b", CreateMode::Persistent));
+        assert_eq!(rig.got(client, OpCode::CREATE), None);
+        assert_eq!(rig.closed(client.conn), Some(Closed::Aborted));
+        assert_eq!(rig.server.tree().node("/b").is_some(), applied);
+        assert_eq!(rig.server.pending_faults(), 0);
+        let (conn, reply) = rig.reconnect(client, 0);
+        rig.call(session(conn, reply), &Request::Ping).unwrap();
+    }
+}
+
+#[test]
+fn a_code_is_answered_in_its_turn() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    let matcher = Matcher::any().session(client.id).opcode(OpCode::DELETE);
+    rig.server
+        .inject(matcher, Fault::Answer(ErrorCode::THROTTLED_OP));
+    let mut bytes = encode(1, &create("/a", CreateMode::Persistent));
+    bytes.extend(encode(2, &delete("/a")));
+    bytes.extend(encode(3, &get("/a", false)));
+    rig.send(client.conn, &bytes);
+    let codes: Vec<_> = [OpCode::CREATE, OpCode::DELETE, OpCode::GET_DATA]
+        .into_iter()
+        .map(|opcode| match rig.got(client, opcode) {
+            Some(Got::Reply(xid, _, code, _)) => (xid, code),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            (1, ErrorCode::OK),
+            (2, ErrorCode::THROTTLED_OP),
+            (3, ErrorCode::OK)
+        ]
+    );
+}
+
+#[test]
+fn what_is_held_comes_in_order_when_it_is_released() {
+    let mut rig = Rig::new(Options::new());
+    let (client, other) = (rig.connect(), rig.connect());
+    rig.call(client, &create("/a", CreateMode::Persistent))
+        .unwrap();
+    rig.call(client, &get("/a", true)).unwrap();
+    rig.server
+        .inject(Matcher::any().opcode(OpCode::GET_DATA), Fault::Hold);
+    rig.ask(client, 1, &Request::Ping);
+    rig.ask(client, 2, &get("/a", false));
+    rig.ask(client, 3, &set("/a", b"2"));
+    assert!(matches!(
+        rig.got(client, OpCode::PING),
+        Some(Got::Reply(1, ..))
+    ));
+    assert_eq!(rig.got(client, OpCode::PING), None);
+    rig.call(other, &get("/a", false)).unwrap();
+    rig.server.release(rig.now);
+    rig.drain();
+    assert!(matches!(
+        rig.got(client, OpCode::GET_DATA),
+        Some(Got::Reply(2, ..))
+    ));
+    assert!(matches!(
+        rig.got(client, OpCode::SET_DATA),
+        Some(Got::Event(..))
+    ));
+    assert!(matches!(
+        rig.got(client, OpCode::SET_DATA),
+        Some(Got::Reply(3, ..))
+    ));
+}
+
+#[test]
+fn a_connection_can_be_held_as_a_whole() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    rig.server.hold(client.conn);
+    rig.ask(client, 1, &Request::Ping);
+    assert_eq!(rig.got(client, OpCode::PING), None);
+    rig.server.release(rig.now);
+    rig.drain();
+    assert!(matches!(
+        rig.got(client, OpCode::PING),
+        Some(Got::Reply(1, ..))
+    ));
+}
+
+#[test]
+fn a_delay_is_over_by_itself() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    rig.server
+        .inject(Matcher::any(), Fault::Delay(Duration::from_millis(300)));
+    rig.ask(client, 1, &create("/a", CreateMode::Persistent));
+    assert!(rig.server.tree().node("/a").is_some(), "it is done at once");
+    rig.advance(Duration::from_millis(299));
+    assert_eq!(rig.got(client, OpCode::CREATE), None);
+    rig.advance(Duration::from_millis(1));
+    assert!(matches!(
+        rig.got(client, OpCode::CREATE),
+        Some(Got::Reply(1, ..))
+    ));
+}
+
+#[test]
+fn a_corrupt_reply_has_its_length_and_nothing_else() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    rig.server.inject(Matcher::any().skip(1), Fault::Corrupt);
+    rig.call(client, &Request::Ping).unwrap();
+    rig.ask(client, 1, &Request::Ping);
+    let frame = rig.frame(client.conn).unwrap();
+    assert_eq!((frame.len(), &frame[..4]), (16, &[255, 255, 255, 254][..]));
+    rig.call(client, &Request::Ping).unwrap();
+}
+
+#[test]
+fn an_expired_session_is_gone_at_once() {
+    let mut rig = Rig::new(Options::new());
+    let (client, watcher) = (rig.connect(), rig.connect());
+    rig.call(client, &create("/e", CreateMode::Ephemeral))
+        .unwrap();
+    rig.call(watcher, &get("/e", true)).unwrap();
+    rig.server.expire(rig.now, client.id);
+    rig.drain();
+    assert_eq!(rig.closed(client.conn), Some(Closed::Orderly));
+    assert_eq!(rig.events(watcher).len(), 1);
+    let (_, reply) = rig.reconnect(client, 0);
+    assert!(matches!(reply, Some(ConnectReply::Response(r)) if r.is_expired()));
+    rig.server.expire(rig.now, SessionId(12345));
+    rig.drain();
+}
+
+#[test]
+fn connects_are_refused_until_they_are_accepted() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    rig.server.refuse_connects();
+    let (conn, reply) = rig.reconnect(client, 0);
+    assert_eq!((reply, rig.closed(conn)), (None, Some(Closed::Orderly)));
+    rig.call(client, &Request::Ping).unwrap();
+    rig.server.accept_connects();
+    let (conn, reply) = rig.reconnect(client, 0);
+    session(conn, reply);
+}
+
+#[test]
+fn the_session_in_an_answer_can_be_another_one() {
+    let mut rig = Rig::new(Options::new());
+    rig.server.substitute_session(SessionId(0x77));
+    let conn = rig.accept();
+    let reply = rig.greet(conn, &new_session(1));
+    assert_eq!(session(conn, reply).id, SessionId(0x77));
+    assert_ne!(rig.connect().id, SessionId(0x77));
+}
+
+#[test]
+fn cuts_by_call() {
+    let mut rig = Rig::new(Options::new());
+    let (one, two, three) = (rig.connect(), rig.connect(), rig.connect());
+    rig.server.cut_session(rig.now, one.id);
+    rig.drain();
+    assert_eq!(rig.closed(one.conn), Some(Closed::Aborted));
+    assert_eq!(rig.call(two, &Request::Ping), Ok(Reply::Empty));
+    rig.server.cut_all(rig.now);
+    rig.drain();
+    for client in [two, three] {
+        assert_eq!(rig.closed(client.conn), Some(Closed::Aborted));
+        assert!(rig.server.is_alive(client.id));
+    }
+    assert_eq!(rig.server.member().connections(), 0);
+}
+
+#[test]
+fn faults_can_be_taken_back() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    rig.server.inject(Matcher::any(), Fault::CutBefore);
+    rig.server.refuse_connects();
+    rig.server.clear_faults();
+    rig.call(client, &Request::Ping).unwrap();
+    rig.connect();
+}
