@@ -262,7 +262,8 @@ impl Actor {
             }
             85..=90 => {
                 let target = acts::target(&mut self.rng, views);
-                let (client, recursive) = (self.views.of(target), self.rng.chance(0.5));
+                let recursive = target.may_be_recursive() && self.rng.chance(0.7);
+                let client = self.views.of(target);
                 let op = client.add_watch(target.path);
                 let (op, kind) = if recursive {
                     (op.recursive(), WatchKind::Recursive)

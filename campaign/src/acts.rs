@@ -324,11 +324,15 @@ impl Look {
             2 | 3 => Strength::Linearizable,
             _ => Strength::Plain,
         };
+        let target = target(rng, views);
+        let children = matches!(what, What::Children | What::ChildrenAndStat);
         Self {
-            target: target(rng, views),
+            target,
             what,
             strength,
-            watched: rng.chance(0.35),
+            // A recursive watch takes the place of a child watch, which comes back only after it:
+            // what is answered between the two shows changes before the watch does.
+            watched: rng.chance(0.35) && !(children && target.may_be_recursive()),
         }
     }
 

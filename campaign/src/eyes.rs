@@ -30,6 +30,8 @@ pub(crate) struct Eyes {
     client: WeakClient,
     states: StateStream,
     session: Option<SessionId>,
+    /// It has no connection.
+    suspended: Option<Standing>,
     watches: Vec<(WatchNo, &'static str, Watch)>,
     streams: Vec<(WatchNo, &'static str, WatchStream)>,
     /// The next session is another client's, for the checkers.
@@ -53,6 +55,7 @@ impl Eyes {
             client: client.downgrade(),
             states: client.state_changes(),
             session: None,
+            suspended: None,
             watches: Vec::new(),
             streams: Vec::new(),
             restarting: false,
@@ -139,6 +142,7 @@ impl Eyes {
                     self.recorder.count("connections lost");
                     let until = self.claim(until);
                     let standing = Standing::Suspended { session, until };
+                    self.suspended = Some(standing);
                     self.recorder.stands(at, self.no, standing);
                 }
             }
@@ -146,6 +150,7 @@ impl Eyes {
                 self.recorder.count("sessions lost");
                 self.recorder.stands(at, self.no, Standing::Lost);
                 self.session = None;
+                self.suspended = None;
                 if self.restarting {
                     self.restarting = false;
                     self.no = self.recorder.client();
@@ -157,6 +162,7 @@ impl Eyes {
     fn connected(&mut self, client: &Client) {
         if let Some((session, _)) = client.client_id() {
             self.session = Some(session);
+            self.suspended = None;
             self.claim_now(client);
         }
     }
@@ -201,7 +207,10 @@ impl Eyes {
         }
         let watch = self.recorder.watch(at, self.no, &path, kind, Some(op));
         match seen {
-            None => self.watches.push((watch, target.root, handle)),
+            None => {
+                self.watches.push((watch, target.root, handle));
+                self.still_suspended();
+            }
             Some(seen) => see(&self.recorder, at, watch, target.root, seen),
         }
     }
@@ -222,6 +231,15 @@ impl Eyes {
             notice_seen(&self.recorder, at, watch, target.root, notice);
         }
         self.streams.push((watch, target.root, stream));
+        self.still_suspended();
+    }
+
+    /// A watch was set before the connection was lost, but is taken down after that.
+    fn still_suspended(&self) {
+        if let Some(standing) = self.suspended {
+            self.recorder
+                .stands(self.machine.sim_now(), self.no, standing);
+        }
     }
 
     /// The user has had enough of the watch at a place, if there is one.
@@ -286,6 +304,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Whether recursive watches are set here.
+    pub(crate) fn may_be_recursive(self) -> bool {
+        self.whole().matches('/').count() == 1
+    }
+
     /// The path that servers know.
     pub(crate) fn whole(self) -> String {
         below(self.root, self.path)

@@ -4,24 +4,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zk_server::Txn;
-use zk_sim::{ServerHandle, Sim, StandaloneServer};
+use zk_sim::{EnsembleHandle, ServerHandle, Sim, StandaloneServer};
 
 use crate::setup::Setup;
 
 /// The servers of a run.
 pub(crate) enum Servers {
     Alone(ServerHandle<StandaloneServer>),
+    Together(EnsembleHandle),
 }
 
 impl Servers {
     pub(crate) fn start(sim: &Sim, setup: &Setup) -> Self {
-        Self::Alone(sim.standalone("s1:2181", setup.options()))
+        if setup.servers == 1 {
+            return Self::Alone(sim.standalone("s1:2181", setup.options()));
+        }
+        let numbers = 1..=setup.servers;
+        let addresses: Vec<String> = numbers.map(|number| format!("s{number}:2181")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        Self::Together(sim.ensemble(&addresses, setup.options()))
     }
 
     /// A connect string.
     pub(crate) fn hosts(&self) -> String {
         match self {
             Self::Alone(server) => server.hosts().to_owned(),
+            Self::Together(ensemble) => ensemble.hosts().to_owned(),
         }
     }
 
@@ -29,6 +37,7 @@ impl Servers {
     pub(crate) fn commits(&self) -> Vec<(Duration, Arc<Txn>)> {
         match self {
             Self::Alone(server) => server.with(|server| server.commits().to_vec()),
+            Self::Together(ensemble) => ensemble.commits(),
         }
     }
 }

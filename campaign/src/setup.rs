@@ -44,7 +44,11 @@ impl Setup {
     pub(crate) fn draw(sim: &Sim) -> Self {
         let mut rng = sim.rng("setup");
         let rng = &mut rng;
-        let servers = 1;
+        let servers = match rng.below(10) {
+            0..=3 => 1,
+            4..=8 => 3,
+            _ => 5,
+        };
         let tick = rng.duration(Duration::from_millis(400), Duration::from_millis(2000));
         let release = match rng.below(3) {
             0 => Release::V3_8,

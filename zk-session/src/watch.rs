@@ -366,6 +366,14 @@ impl Watches {
         touched
     }
 
+    /// Something else than an event has arrived: the next event is of another change.
+    #[inline]
+    pub(crate) fn settle_event(&mut self) {
+        if self.derived.is_some() {
+            self.derived = None;
+        }
+    }
+
     /// Recursive watchers above the path.
     fn fire_ancestors(
         &mut self,

@@ -140,6 +140,7 @@ impl Session {
         let Some(slot) = at.and_then(|at| self.in_flight.remove(at)) else {
             return;
         };
+        self.watches.settle_event();
         let by_leader = from_leader(&slot, &header);
         self.live
             .answered(self.now, header.xid, by_leader, self.timeout());

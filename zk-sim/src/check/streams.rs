@@ -140,6 +140,14 @@ impl<'a> Stream<'a> {
                 && change.zxid <= newest
                 && zxid.is_none_or(|zxid| zxid == change.zxid)
         };
+        // Servers that tell zxids do so for all but what one-shots on the path are caught up with.
+        let tells = || {
+            let told = |item: &Item<'_>| matches!(item, Item::Event(.., Some(_)));
+            self.life.items.iter().any(|(_, item)| told(item))
+        };
+        if zxid.is_none() && tells() && self.changes.iter().any(|change| like(change)) {
+            return Ok(());
+        }
         let unseen = || (self.next..self.changes.len()).filter(|at| !self.seen[*at]);
         let owed = |at: &usize| self.changes[*at].zxid > self.owed_after;
         let first_owed = unseen().find(owed).map(|at| self.changes[at].zxid);
