@@ -4,11 +4,15 @@
 
 mod actor;
 mod acts;
+mod campaign;
 mod eyes;
 mod log;
+mod mutants;
 mod record;
 mod run;
 mod servers;
 mod setup;
 
+pub use campaign::Campaign;
+pub use mutants::{MUTANTS, Mutant};
 pub use run::{Options, Outcome, run};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use zk_sim::check::{self, Deposed, Ends, Event, Summary};
 use zk_sim::{Rng, Sim};
 
+use crate::Mutant;
 use crate::actor::{Phase, Scene, live};
 use crate::record::Recorder;
 use crate::servers::Servers;
@@ -18,12 +19,14 @@ const REST: Duration = Duration::from_secs(180);
 
 /// What is to be done besides.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "for the commands of this package")]
 pub struct Options {
     /// Keep the lines of the trace.
     pub trace: bool,
     /// Stop at this time.
     pub until: Option<Duration>,
+    /// Plant this fault.
+    pub mutant: Option<Mutant>,
 }
 
 /// What became of a seed.
@@ -50,13 +53,32 @@ pub struct Outcome {
     pub history: String,
 }
 
+impl Outcome {
+    /// Nothing is known but that it failed.
+    pub(crate) fn failed(seed: u64, failure: String) -> Self {
+        Self {
+            seed,
+            failure: Some(failure),
+            summary: Summary::default(),
+            counts: BTreeMap::new(),
+            events: 0,
+            time: Duration::ZERO,
+            hash: 0,
+            trace: String::new(),
+            history: String::new(),
+        }
+    }
+}
+
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let sim = Sim::new(seed);
     if options.trace {
         sim.keep_trace();
     }
-    let setup = Arc::new(Setup::draw(&sim));
+    let mut setup = Setup::draw(&sim);
+    setup.mutant = options.mutant;
+    let setup = Arc::new(setup);
     let servers = Servers::start(&sim, &setup);
     sim.network().set_latency(setup.latency);
     let scene = Scene {

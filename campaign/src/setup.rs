@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use zk_client::{BackoffPolicy, Builder, Client, GiveUp};
 use zk_server::{Options, Release};
+#[cfg(zk_planted)]
+use crate::mutants::Site;
+use crate::Mutant;
 use zk_sim::{FaultKind, FaultPlan, Latency, Rng, Sim};
 
 /// Servers and clients of a run, and what goes wrong.
@@ -23,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) pause: Duration,
     /// Whether clocks are right enough for what clients say of their sessions to be true.
     pub(crate) truthful: bool,
+    /// What is planted.
+    pub(crate) mutant: Option<Mutant>,
 }
 
 /// How a program uses its client.
@@ -76,6 +81,7 @@ impl Setup {
             time,
             pause: rng.duration(Duration::from_millis(60), Duration::from_millis(400)),
             truthful: true,
+            mutant: None,
         };
         setup.plan = setup.faults(rng);
         setup
@@ -114,13 +120,22 @@ impl Setup {
 
     /// Options of servers.
     pub(crate) fn options(&self) -> Options {
-        Options::new().tick(self.tick).release(self.release)
+        let options = Options::new().tick(self.tick).release(self.release);
+        #[cfg(zk_planted)]
+        if let Some(Site::Server(planted)) = self.mutant.map(|mutant| mutant.site) {
+            return options.planted(planted);
+        }
+        options
     }
 
     /// Options of a client.
     pub(crate) fn client(&self, hosts: &str, style: &Style) -> Builder {
         let mut builder = Client::builder(hosts);
         builder.session_timeout(style.timeout).give_up(style.give_up);
+        #[cfg(zk_planted)]
+        if let Some(Site::Client(planted)) = self.mutant.map(|mutant| mutant.site) {
+            builder.planted(planted);
+        }
         if style.quick {
             let mut policy = BackoffPolicy::default();
             policy.max_delay = Duration::from_millis(500);

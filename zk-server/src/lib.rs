@@ -85,6 +85,8 @@ mod member;
 mod message;
 mod options;
 mod path;
+#[cfg(zk_planted)]
+mod planted;
 mod prepare;
 mod quota;
 mod read;
@@ -104,6 +106,8 @@ mod words;
 pub use id::ConnId;
 pub use member::Output;
 pub use options::Options;
+#[cfg(zk_planted)]
+pub use planted::Planted;
 pub use release::UnknownRelease;
 pub use sasl::{SaslFactory, SaslServer, SaslStep};
 pub use standalone::Standalone;
