@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use zk_client::{AsyncResult, Client, Error, SyncKeepAlive};
+use zk_proto::{CreateMode, SessionId};
 use zk_server::Release;
 use zk_sim::check::{ClientNo, Command, Ended, Event, OpNo, WatchKind, Write, check_leaks};
 use zk_sim::{Machine, Rng};
@@ -45,6 +46,10 @@ impl Stage {
         if !self.over() {
             self.eyes().drain();
         }
+    }
+
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.eyes().session()
     }
 
     fn eyes(&self) -> MutexGuard<'_, Eyes> {
@@ -98,6 +103,9 @@ pub(crate) struct Actor {
     streams: Vec<(Target, WatchKind, Streaming)>,
     guard: Option<SyncKeepAlive>,
     written: u64,
+    /// The result of presenting the credential, and whether it was taken.
+    presenting: Option<AsyncResult<()>>,
+    permitted: bool,
     /// The first number that its clients had.
     number: ClientNo,
 }
@@ -143,6 +151,8 @@ impl Actor {
             streams: Vec::new(),
             guard: None,
             written: 0,
+            presenting: None,
+            permitted: false,
             number: no,
         }
     }
@@ -167,7 +177,7 @@ impl Actor {
                     self.ask();
                 }
             }
-            if self.rng.chance(0.012) {
+            if self.rng.chance(0.012) && !self.scene.setup.substitutes {
                 self.begin_anew().await;
             }
             self.pause().await;
@@ -204,6 +214,12 @@ impl Actor {
             }
             false
         });
+        if let Some(Poll::Ready(taken)) =
+            self.presenting.as_mut().map(|it| Pin::new(it).poll(cx))
+        {
+            self.presenting = None;
+            self.permitted = taken.is_ok();
+        }
         self.pending.retain_mut(|(ops, ending)| {
             let Poll::Ready(done) = ending.as_mut().poll(cx) else {
                 return true;
@@ -289,8 +305,30 @@ impl Actor {
                 };
             }
             97 => self.client().sync("/").send().detach(),
+            98 if self.style.credential => self.ask_in_private(),
             _ => self.stage.eyes().claim_now(&self.views.root),
         }
+    }
+
+    /// Presents the credential, or does what only its owner may.
+    fn ask_in_private(&mut self) {
+        if !self.permitted {
+            if self.presenting.is_none() {
+                let op = self.client().add_auth("digest", acts::CREDENTIAL);
+                self.presenting = Some(op.send());
+            }
+            return;
+        }
+        self.written += 1;
+        let data = format!("{}-{}", self.no().0, self.written).into_bytes();
+        let target = acts::private(self.style.index);
+        let part = match self.rng.below(3) {
+            0 => Part::Create(target, data, CreateMode::Persistent, acts::Shape::Path),
+            _ => Part::Set(target, Some(data), -1),
+        };
+        let client = self.client().clone();
+        let follow = self.begin(vec![Command::Write(part.write())]);
+        acts::send_private(&client, &part, follow);
     }
 
     fn part(&mut self) -> Part {
@@ -310,6 +348,7 @@ impl Actor {
 
     /// Takes down that something is asked.
     fn begin(&mut self, commands: Vec<Command>) -> Following<'_> {
+        self.stage.eyes().drain();
         let (at, no) = (self.machine.sim_now(), self.no());
         let recorder = &self.scene.recorder;
         let ops = commands.into_iter();
@@ -331,7 +370,11 @@ impl Actor {
         let (ops, ending) = self.pending.remove(place);
         drop(ending);
         let ends = vec![Ended::Unknown; ops.len()];
-        let done = Done { ends, watch: None };
+        let done = Done {
+            ends,
+            watch: None,
+            no_auth: false,
+        };
         self.stage.eyes().finish(&ops, done);
         self.scene.recorder.count("operations abandoned");
     }
@@ -388,6 +431,7 @@ impl Actor {
             .start(self.machine.handler())
             .expect("the options are valid");
         self.views = Views::new(client.clone());
+        (self.presenting, self.permitted) = (None, false);
         self.stage.eyes().turn_to(&client);
     }
 
@@ -402,6 +446,7 @@ impl Actor {
             let mine = |no: &ClientNo| *no == self.number;
             let open = self.scene.recorder.lock().open.values().any(mine);
             let quiet = !open && self.pending.is_empty() && self.streams.is_empty();
+            let quiet = quiet && self.presenting.is_none();
             if quiet && self.client().connected() {
                 break;
             }

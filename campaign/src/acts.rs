@@ -128,6 +128,7 @@ fn ended<T>(result: Result<T, Error>, reply: impl FnOnce(T) -> Reply) -> Ended {
 
 fn done<T>(result: Result<T, Error>, reply: impl FnOnce(T) -> Reply) -> Done {
     Done {
+        no_auth: matches!(result, Err(Error::NoAuth)),
         ends: vec![ended(result, reply)],
         watch: None,
     }
@@ -222,6 +223,37 @@ pub(crate) fn send_write(client: &Client, limit: Option<Duration>, part: &Part, 
         }
         // Servers do not answer it outside of a transaction.
         Part::Check(..) => {}
+    }
+}
+
+/// Nodes of one program each, which nobody else may touch.
+const PRIVATE: [&str; 6] = ["/p0", "/p1", "/p2", "/p3", "/p4", "/p5"];
+
+/// The credential of all programs that have one.
+pub(crate) const CREDENTIAL: &str = "app:secret";
+
+/// The node of a program.
+pub(crate) fn private(program: usize) -> Target {
+    let path = PRIVATE[program % PRIVATE.len()];
+    Target { root: "", path }
+}
+
+/// Makes or changes a node that only the owner of a credential may touch.
+pub(crate) fn send_private(client: &Client, part: &Part, follow: impl Follow) {
+    if let Part::Create(target, data, ..) = part {
+        let own = vec![Acl {
+            perms: Perms::ALL,
+            id: Id {
+                scheme: "auth".into(),
+                id: "".into(),
+            },
+        }];
+        let op = client.create(target.path, data).acl(own);
+        follow.follow(op.send(), |result| {
+            done(result, |path| Reply::Created { path, stat: None })
+        });
+    } else {
+        send_write(client, None, part, follow);
     }
 }
 
@@ -380,6 +412,7 @@ pub(crate) fn send_read(client: &Client, limit: Option<Duration>, look: &Look, f
                 Done {
                     ends: vec![Ended::Reply(reply)],
                     watch: Some((watch, target, kind)),
+                    no_auth: false,
                 }
             }
             Err(error) => done(Err::<(), _>(error), |()| Reply::Deleted),
@@ -441,7 +474,11 @@ pub(crate) fn send_multi_read(client: &Client, looks: &[Look], follow: impl Foll
             Ok(results) => results.into_iter().map(of_read).collect(),
             Err(error) => vec![Ended::from_error(&error); count],
         };
-        Done { ends, watch: None }
+        Done {
+            ends,
+            watch: None,
+            no_auth: false,
+        }
     });
 }
 

@@ -21,6 +21,8 @@ use crate::record::Recorder;
 pub(crate) struct Done {
     pub(crate) ends: Vec<Ended>,
     pub(crate) watch: Option<(Watch, Target, WatchKind)>,
+    /// It was not permitted.
+    pub(crate) no_auth: bool,
 }
 
 pub(crate) struct Eyes {
@@ -38,6 +40,10 @@ pub(crate) struct Eyes {
     restarting: bool,
     /// Whether the client's deadlines can be relied on.
     truthful: bool,
+    /// The first number of the program.
+    program: ClientNo,
+    /// What was submitted before the connection was lost: it must end before there is another.
+    due: Vec<OpNo>,
 }
 
 impl Eyes {
@@ -60,6 +66,8 @@ impl Eyes {
             streams: Vec::new(),
             restarting: false,
             truthful,
+            program: no,
+            due: Vec::new(),
         };
         eyes.look(client);
         eyes
@@ -135,9 +143,14 @@ impl Eyes {
                     self.recorder.broken(at, text);
                 }
                 self.recorder.count("sessions connected");
+                self.check_due();
                 self.connected(&client);
             }
             State::Suspended { until } => {
+                let record = self.recorder.lock();
+                let open = record.open.iter().filter(|(_, no)| **no == self.program);
+                self.due = open.map(|(op, _)| *op).collect();
+                drop(record);
                 if let Some(session) = self.session {
                     self.recorder.count("connections lost");
                     let until = self.claim(until);
@@ -156,6 +169,19 @@ impl Eyes {
                     self.no = self.recorder.client();
                 }
             }
+        }
+    }
+
+    /// Nothing that was submitted before the loss of a connection is carried out behind it.
+    fn check_due(&mut self) {
+        let at = self.machine.sim_now();
+        let due = std::mem::take(&mut self.due);
+        let record = self.recorder.lock();
+        let late = due.into_iter().find(|op| record.open.contains_key(op));
+        drop(record);
+        if let Some(op) = late {
+            let what = format!("{op:?} has survived the loss of its connection");
+            self.recorder.broken(at, what);
         }
     }
 
@@ -190,6 +216,10 @@ impl Eyes {
     pub(crate) fn finish(&mut self, ops: &[OpNo], done: Done) {
         self.drain();
         let at = self.machine.sim_now();
+        if done.no_auth {
+            let what = format!("{ops:?}: not permitted, though the credential was taken");
+            self.recorder.broken(at, what);
+        }
         for (op, ended) in ops.iter().zip(done.ends) {
             self.recorder.end(at, *op, ended);
         }
@@ -258,6 +288,11 @@ impl Eyes {
         };
         self.recorder.count("watches dropped");
         self.recorder.push(at, Event::WatchDropped { watch });
+    }
+
+    /// The session, while there is a connection.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.session.filter(|_| self.suspended.is_none())
     }
 
     pub(crate) fn watches(&self) -> usize {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use zk_proto::SessionId;
 use zk_sim::check::{self, Deposed, Ends, Event, Summary};
 use zk_sim::{Rng, Sim};
 
@@ -140,6 +141,9 @@ impl Run {
             self.run_for(until)?;
             return Ok(Summary::default());
         }
+        if self.scene.setup.substitutes {
+            self.substitute()?;
+        }
         self.run_for(self.scene.setup.time)?;
         self.set_phase(Phase::Rest);
         self.wait(|stage| stage.rests())?;
@@ -157,6 +161,19 @@ impl Run {
         self.wait(|stage| stage.over())?;
         self.run_for(Duration::from_secs(1))?;
         self.judge()
+    }
+
+    /// Answers a client that comes back with another session.
+    fn substitute(&mut self) -> Result<(), Failure> {
+        for number in 1..=3 {
+            self.run_for(Duration::from_secs(2))?;
+            let stages = self.scene.stages();
+            if let Some(session) = stages.first().and_then(|stage| stage.session()) {
+                self.servers.substitute(session, SessionId(number << 40));
+                *self.counts.entry("fault: substituted session").or_default() += 1;
+            }
+        }
+        Ok(())
     }
 
     fn start_programs(&self) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use zk_proto::SessionId;
 use zk_server::Txn;
 use zk_sim::{EnsembleHandle, ServerHandle, Sim, StandaloneServer};
 
@@ -23,6 +24,19 @@ impl Servers {
         let addresses: Vec<String> = numbers.map(|number| format!("s{number}:2181")).collect();
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
         Self::Together(sim.ensemble(&addresses, setup.options()))
+    }
+
+    /// Cuts the connection of a session, and answers whoever comes next with another one.
+    pub(crate) fn substitute(&self, session: SessionId, other: SessionId) {
+        if let Self::Alone(handle) = self {
+            let now = handle.machine().now();
+            handle.with(|server| {
+                if let Some(server) = server.get_mut() {
+                    server.cut_session(now, session);
+                    server.substitute_session(other);
+                }
+            });
+        }
     }
 
     /// A connect string.

@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) pause: Duration,
     /// Whether clocks are right enough for what clients say of their sessions to be true.
     pub(crate) truthful: bool,
+    /// Instead of faults, a server answers with sessions that are not the right ones.
+    pub(crate) substitutes: bool,
     /// What is planted.
     pub(crate) mutant: Option<Mutant>,
 }
@@ -42,6 +44,10 @@ pub(crate) struct Style {
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) max_queued: Option<usize>,
     pub(crate) quick: bool,
+    /// Whether it has a node that nobody else may touch.
+    pub(crate) credential: bool,
+    /// Which of the programs it is.
+    pub(crate) index: usize,
 }
 
 impl Setup {
@@ -68,7 +74,10 @@ impl Setup {
         let programs = 2 + rng.below(4);
         let machines = 1 + rng.below(programs);
         let programs = (0..programs)
-            .map(|number| (format!("app{}", number % machines + 1), Style::draw(rng, tick)))
+            .map(|index| {
+                let style = Style::draw(rng, tick);
+                (format!("app{}", index % machines + 1), Style { index, ..style })
+            })
             .collect();
         let time = rng.duration(Duration::from_secs(8), Duration::from_secs(30));
         let mut setup = Self {
@@ -81,9 +90,16 @@ impl Setup {
             time,
             pause: rng.duration(Duration::from_millis(60), Duration::from_millis(400)),
             truthful: true,
+            substitutes: false,
             mutant: None,
         };
         setup.plan = setup.faults(rng);
+        if rng.chance(0.04) {
+            setup.servers = 1;
+            setup.programs.truncate(1);
+            setup.plan = FaultPlan::none(&["app1"], &["s1"]).time(setup.time);
+            setup.substitutes = true;
+        }
         setup
     }
 
@@ -165,6 +181,8 @@ impl Style {
             request_timeout: rng.chance(0.2).then_some(Duration::from_secs(2)),
             max_queued: rng.chance(0.15).then_some(6),
             quick: rng.chance(0.5),
+            credential: rng.chance(0.4),
+            index: 0,
         }
     }
 }
