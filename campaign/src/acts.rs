@@ -20,16 +20,6 @@ const PATHS: [&str; 9] = [
 /// Nodes below [`ROOT`], as views name them.
 const VIEWED: [&str; 4] = ["/x", "/y", "/x/1", "/"];
 
-/// All nodes that may be there, but for sequential ones.
-pub(crate) fn all_paths() -> impl Iterator<Item = String> {
-    let viewed = VIEWED.iter().map(|path| below(ROOT, path));
-    let mut all: Vec<String> = PATHS.iter().map(|path| (*path).to_owned()).collect();
-    all.extend(viewed);
-    all.sort();
-    all.dedup();
-    all.into_iter()
-}
-
 /// A node, through the view or not.
 pub(crate) fn target(rng: &mut Rng, views: bool) -> Target {
     if views && rng.chance(0.25) {

@@ -6,6 +6,7 @@ mod actor;
 mod acts;
 mod campaign;
 mod eyes;
+mod guest;
 mod log;
 mod mutants;
 mod record;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use zk_proto::SessionId;
 use zk_sim::check::{self, Deposed, Ends, Event, Summary};
-use zk_sim::{Rng, Sim};
+use zk_sim::{FaultKind, FaultPlan, Rng, Sim};
 
 use crate::Mutant;
 use crate::actor::{Phase, Scene, live};
+use crate::guest::{self, Guests};
 use crate::record::Recorder;
 use crate::servers::Servers;
 use crate::setup::Setup;
@@ -94,6 +95,7 @@ pub fn run(seed: u64, options: Options) -> Outcome {
         scene,
         servers,
         counts: BTreeMap::new(),
+        guests: Arc::default(),
     };
     let result = run.play(options);
     let (failure, summary) = match result {
@@ -128,11 +130,23 @@ struct Run {
     scene: Scene,
     servers: Servers,
     counts: BTreeMap<&'static str, u64>,
+    guests: Arc<Guests>,
 }
 
 impl Run {
     fn play(&mut self, options: Options) -> Result<Summary, Failure> {
         self.start_programs();
+        if self.scene.setup.guest.is_some() {
+            let servers: Vec<String> = (1..=self.scene.setup.servers)
+                .map(|number| format!("s{number}"))
+                .collect();
+            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+            let cuts = FaultPlan::none(&["guest"], &servers)
+                .rate(FaultKind::Cut, 40.0)
+                .rate(FaultKind::Slow, 6.0)
+                .time(self.scene.setup.time);
+            self.sim.cause(&cuts.draw(self.sim.seed()));
+        }
         for fault in self.sim.unleash(&self.scene.setup.plan) {
             let what = kind_of(&fault.what);
             *self.counts.entry(what).or_default() += 1;
@@ -147,6 +161,13 @@ impl Run {
         self.run_for(self.scene.setup.time)?;
         self.set_phase(Phase::Rest);
         self.wait(|stage| stage.rests())?;
+        let limit = self.sim.now() + REST;
+        while !self.guests.rest() {
+            self.run_for(Duration::from_secs(1))?;
+            if self.sim.now() > limit {
+                return Err(Failure::Hangs("the guest".to_owned()));
+            }
+        }
         // What was under way arrives, and so does what the servers do by themselves.
         self.run_for(Duration::from_secs(2))?;
         let commits = self.servers.commits();
@@ -183,6 +204,13 @@ impl Run {
             let rng = Arc::new(Mutex::new(rng));
             let of_machine = by_machine.entry(name.as_str()).or_default();
             of_machine.push((style.clone(), rng));
+        }
+        if let Some(style) = &self.scene.setup.guest {
+            let machine = self.sim.machine("guest");
+            let rng = self.sim.rng("guest");
+            let guests = Arc::clone(&self.guests);
+            let guest = guest::live(self.scene.clone(), machine.clone(), style.clone(), rng, guests);
+            drop(machine.spawn(guest));
         }
         for (name, programs) in by_machine {
             let (machine, scene) = (self.sim.machine(name), self.scene.clone());
@@ -234,9 +262,11 @@ impl Run {
         *current.unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    fn judge(&self) -> Result<Summary, Failure> {
+    fn judge(&mut self) -> Result<Summary, Failure> {
         let record = self.scene.recorder.lock();
         let log = crate::log::log(&self.servers.commits());
+        let judged = self.guests.check(&log).map_err(Failure::Broken)?;
+        self.counts.insert("calls of guests", judged as u64);
         let options = check::Options {
             ends: Ends::All,
             deposed: if self.scene.setup.servers > 1 {

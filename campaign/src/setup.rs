@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) pause: Duration,
     /// Whether clocks are right enough for what clients say of their sessions to be true.
     pub(crate) truthful: bool,
+    /// There is a program of whose writes checkers are not told.
+    pub(crate) guest: Option<Style>,
     /// Instead of faults, a server answers with sessions that are not the right ones.
     pub(crate) substitutes: bool,
     /// What is planted.
@@ -90,11 +92,16 @@ impl Setup {
             time,
             pause: rng.duration(Duration::from_millis(60), Duration::from_millis(400)),
             truthful: true,
+            guest: None,
             substitutes: false,
             mutant: None,
         };
         setup.plan = setup.faults(rng);
+        if rng.chance(0.25) {
+            setup.guest = Some(Style::draw(rng, tick));
+        }
         if rng.chance(0.04) {
+            setup.guest = None;
             setup.servers = 1;
             setup.programs.truncate(1);
             setup.plan = FaultPlan::none(&["app1"], &["s1"]).time(setup.time);

@@ -22,6 +22,7 @@ mod package;
 mod process;
 mod pure;
 mod report;
+mod sim;
 mod tally;
 mod test;
 mod workspace;
@@ -41,6 +42,8 @@ cargo xtask COMMAND
                    ZK_VERSIONS   the versions of ZooKeeper to run, such as 3.8,3.9
                    ZK_STRICT=1   what is left out counts as failed
   ci [STEP..]      every check, with nothing left out; or only the steps named
+  sim [ARG..]      clients and servers under all faults, simulated seed by seed
+                   --seeds N     so many; --seed S --trace one of them; --help for the rest
   package          packs every crate as it would be published
   bench [ARG..]    cargo bench --workspace, with these arguments
 ";
@@ -64,6 +67,7 @@ fn run(words: &[&str]) -> Result<bool, Error> {
         ["test"] => Ok(test::test(&Workspace::load()?, false)?.finish_with_cases()),
         ["test", "--quick"] => Ok(test::test(&Workspace::load()?, true)?.finish_with_cases()),
         ["ci", steps @ ..] => Ok(ci::ci(&Workspace::load()?, steps)?.finish()),
+        ["sim", arguments @ ..] => sim::sim(&Workspace::load()?, arguments),
         ["package"] => {
             let mut report = Report::new(false);
             let workspace = Workspace::load()?;
