@@ -24,6 +24,7 @@ mod package;
 mod process;
 mod pure;
 mod report;
+mod sim;
 mod tally;
 mod test;
 mod workspace;
@@ -47,6 +48,8 @@ cargo xtask COMMAND
                    --minutes N   how long each of them runs; 1 unless given, 0.5 will do
                    --minimise    afterwards, keeps the smallest corpora that cover as much
                    --from DIR    with them what is in DIR/TARGET
+  sim [ARG..]      clients and servers under all faults, simulated seed by seed
+                   --seeds N     so many; --seed S --trace one of them; --help for the rest
   package          packs every crate as it would be published
   bench [ARG..]    cargo bench --workspace, with these arguments
 ";
@@ -74,6 +77,7 @@ fn run(words: &[&str]) -> Result<bool, Error> {
             let options = fuzz::Options::parse(words)?;
             Ok(fuzz::fuzz(&Workspace::load()?, &options)?.finish())
         }
+        ["sim", arguments @ ..] => sim::sim(&Workspace::load()?, arguments),
         ["package"] => {
             let mut report = Report::new(false);
             let workspace = Workspace::load()?;

@@ -215,6 +215,13 @@ impl Builder {
         self
     }
 
+    /// Plants a fault.
+    #[cfg(zk_planted)]
+    pub fn planted(&mut self, planted: zk_session::Planted) -> &mut Self {
+        self.session.planted(planted);
+        self
+    }
+
     /// Starts a client that connects in the background (kazoo: `start_async`). What is submitted
     /// before it is connected waits.
     ///

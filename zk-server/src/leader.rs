@@ -59,6 +59,10 @@ impl Leader {
     ) -> Self {
         let clock = Clock::new(now, wall);
         let mut table = Sessions::new(options.tick);
+        #[cfg(zk_planted)]
+        {
+            table.deaf = options.planted == Some(crate::Planted::DeafTracker);
+        }
         for (session, timeout) in sessions {
             table.add(Duration::ZERO, session, duration(timeout), None);
         }
@@ -184,6 +188,15 @@ impl Leader {
             } => {
                 let (now, timeout) = (self.clock.elapsed(), duration(timeout));
                 let alive = self.sessions.reattach(now, session, timeout, ticket.member);
+                #[cfg(zk_planted)]
+                let alive = alive || {
+                    let raises = self.options.planted == Some(crate::Planted::RaiseDead);
+                    if raises {
+                        self.sessions
+                            .add(now, session, timeout, Some(ticket.member));
+                    }
+                    raises
+                };
                 let alive = if alive { Alive::Yes } else { Alive::No };
                 FromLeader::Revalidated { ticket, alive }
             }
@@ -196,6 +209,18 @@ impl Leader {
                 self.commit(session, kind, Some(ticket))
             }
             ToLeader::Sync { ticket } => FromLeader::Synced { ticket },
+            #[cfg(zk_planted)]
+            ToLeader::Write(write)
+                if self.options.planted == Some(crate::Planted::ApplyTwice)
+                    && self.zxid.0 % 20 == 0 =>
+            {
+                // Nobody waits for the second time.
+                let mut again = write.clone();
+                again.ticket.serial = u64::MAX;
+                let again = ToLeader::Write(again);
+                self.inbox.push_front(Work::Message(again));
+                self.write(tree, &write)
+            }
             ToLeader::Write(write) => self.write(tree, &write),
             ToLeader::Touch { .. } => return None,
         })
@@ -222,7 +247,14 @@ impl Leader {
     }
 
     fn commit(&mut self, session: SessionId, kind: TxnKind, ticket: Option<Ticket>) -> FromLeader {
+        #[cfg(zk_planted)]
+        let taken = self.zxid;
         self.zxid = Zxid(self.zxid.0 + 1);
+        #[cfg(zk_planted)]
+        if let (TxnKind::Error(_), Some(crate::Planted::ReuseZxid)) = (&kind, self.options.planted)
+        {
+            self.zxid = taken;
+        }
         let txn = Txn {
             zxid: self.zxid,
             time: self.clock.wall_millis(),

@@ -87,6 +87,8 @@ mod member;
 mod message;
 mod options;
 mod path;
+#[cfg(zk_planted)]
+mod planted;
 mod prepare;
 mod quota;
 mod read;
@@ -106,6 +108,8 @@ mod words;
 pub use id::ConnId;
 pub use member::Output;
 pub use options::Options;
+#[cfg(zk_planted)]
+pub use planted::Planted;
 pub use release::UnknownRelease;
 #[cfg(feature = "sasl")]
 pub use sasl::DigestMd5;

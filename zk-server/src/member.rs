@@ -75,6 +75,12 @@ impl Member {
         now: Instant,
         wall: SystemTime,
     ) -> Self {
+        #[cfg(zk_planted)]
+        let tree = {
+            let mut tree = tree;
+            tree.planted = options.planted;
+            tree
+        };
         Self {
             conns: BTreeMap::new(),
             shared: Shared::new(options, tree, secret, now, wall),

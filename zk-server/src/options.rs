@@ -42,6 +42,8 @@ pub struct Options {
     pub(crate) read_only_mode: bool,
     pub(crate) local_sessions: bool,
     pub(crate) whitelist: Whitelist,
+    #[cfg(zk_planted)]
+    pub(crate) planted: Option<crate::Planted>,
 }
 
 /// Which four-letter words are answered.
@@ -90,7 +92,17 @@ impl Options {
             read_only_mode: false,
             local_sessions: false,
             whitelist: Whitelist::All,
+            #[cfg(zk_planted)]
+            planted: None,
         }
+    }
+
+    /// Plants a fault.
+    #[cfg(zk_planted)]
+    #[must_use]
+    pub fn planted(mut self, planted: crate::Planted) -> Self {
+        self.planted = Some(planted);
+        self
     }
 
     /// Which release to be like. Default 3.9.

@@ -20,6 +20,9 @@ pub(crate) struct Sessions {
     sessions: BTreeMap<SessionId, Session>,
     /// By the number of the tick at whose end they expire.
     buckets: BTreeMap<u64, BTreeSet<SessionId>>,
+    /// Planted: hears of no session.
+    #[cfg(zk_planted)]
+    pub(crate) deaf: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,8 @@ impl Sessions {
             tick: tick.max(Duration::from_millis(1)),
             sessions: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            #[cfg(zk_planted)]
+            deaf: false,
         }
     }
 
@@ -83,6 +88,10 @@ impl Sessions {
 
     /// Puts the deadline of a session off.
     pub(crate) fn touch(&mut self, now: Duration, session: SessionId) {
+        #[cfg(zk_planted)]
+        if self.deaf {
+            return;
+        }
         let tick = self.tick;
         let Some(entry) = self.sessions.get_mut(&session) else {
             return;

@@ -2,6 +2,7 @@
 //! applied within the call that brought it.
 
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -10,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use zk_proto::SessionId;
 
-use crate::{ConnId, Fault, Leader, Matcher, Member, Options, Output, Role, Tree};
+use crate::{ConnId, Fault, FromLeader, Leader, Matcher, Member, Options, Output, Role, Tree, Txn};
 
 /// A ZooKeeper in memory, without I/O: a driver calls it.
 ///
@@ -27,6 +28,8 @@ pub struct Standalone {
     options: Arc<Options>,
     start: (Instant, SystemTime),
     now: Instant,
+    /// What was committed and not taken, if anybody takes it.
+    committed: Option<VecDeque<Arc<Txn>>>,
 }
 
 impl Standalone {
@@ -43,7 +46,18 @@ impl Standalone {
             options,
             start: (now, wall),
             now,
+            committed: None,
         }
+    }
+
+    /// Keeps what is committed from now on for [`poll_committed`](Self::poll_committed).
+    pub fn keep_committed(&mut self) {
+        self.committed.get_or_insert_default();
+    }
+
+    /// The next transaction, if [`keep_committed`](Self::keep_committed) was called.
+    pub fn poll_committed(&mut self) -> Option<Arc<Txn>> {
+        self.committed.as_mut()?.pop_front()
     }
 
     /// A client has connected. The driver chooses `conn`, and never uses one twice.
@@ -230,6 +244,10 @@ impl Standalone {
     fn settle(&mut self) {
         loop {
             while let Some(answer) = self.leader.poll(self.member.tree()) {
+                if let (Some(kept), FromLeader::Commit { txn, .. }) = (&mut self.committed, &answer)
+                {
+                    kept.push_back(Arc::clone(txn));
+                }
                 self.member.handle_leader(self.now, answer);
             }
             // An answer may have let requests through that had waited for it.

@@ -34,6 +34,8 @@ pub struct Tree {
     last_zxid: Zxid,
     /// Of all paths and data.
     bytes: usize,
+    #[cfg(zk_planted)]
+    pub(crate) planted: Option<crate::Planted>,
 }
 
 impl Tree {
@@ -50,6 +52,8 @@ impl Tree {
             quotas: BTreeSet::new(),
             last_zxid: Zxid::ZERO,
             bytes: 0,
+            #[cfg(zk_planted)]
+            planted: None,
         };
         let open = Arc::from(Acl::open_unsafe_ref());
         for path in [path::ROOT, path::ZOOKEEPER, path::QUOTA] {

@@ -28,6 +28,8 @@ pub struct Config {
     pub(crate) max_events: usize,
     pub(crate) layer: Option<Arc<dyn LayerFactory>>,
     pub(crate) mechanism: Option<Arc<dyn MechanismFactory>>,
+    #[cfg(zk_planted)]
+    pub(crate) planted: Option<crate::Planted>,
 }
 
 impl fmt::Debug for Config {
@@ -159,8 +161,17 @@ impl ConfigBuilder {
                 max_events: 16_384,
                 layer: None,
                 mechanism: None,
+                #[cfg(zk_planted)]
+                planted: None,
             },
         }
+    }
+
+    /// Plants a fault.
+    #[cfg(zk_planted)]
+    pub fn planted(&mut self, planted: crate::Planted) -> &mut Self {
+        self.config.planted = Some(planted);
+        self
     }
 
     /// Replaces the servers.

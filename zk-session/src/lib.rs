@@ -60,6 +60,8 @@ mod id;
 mod layer;
 mod link;
 mod liveness;
+#[cfg(zk_planted)]
+mod planted;
 mod queue;
 mod rng;
 mod sasl;
@@ -81,6 +83,8 @@ pub use event::{
 pub use id::{ConnId, RequestId, TimerId, WatchId};
 pub use layer::{Layer, LayerFactory};
 pub use liveness::KeepAlive;
+#[cfg(zk_planted)]
+pub use planted::Planted;
 pub use rng::Rng;
 pub use sasl::{Challenge, Mechanism, MechanismFactory, Step};
 pub use session::{Session, Stats};

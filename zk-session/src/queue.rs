@@ -241,6 +241,13 @@ impl Unsent {
         find(&mut self.slots, id)
     }
 
+    /// Planted: queues a frame that was sent before.
+    #[cfg(zk_planted)]
+    pub(crate) fn push_again(&mut self, slot: Slot, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+        self.slots.push_back(slot);
+    }
+
     /// Gives all requests up.
     pub(crate) fn take_all(&mut self) -> VecDeque<Slot> {
         self.bytes.clear();

@@ -72,10 +72,18 @@ pub struct Session {
     restore: Option<Restore>,
     /// Places in the table of watches, for each setWatches on the live connection.
     rearming: VecDeque<(u32, u64)>,
+    /// Places of registrations to be removed, where those that last are put back afterwards.
+    unwatching: VecDeque<Option<(u32, u64)>>,
     /// Paths whose registrations are to be looked at after the restore.
     unreconciled: Vec<u32>,
     /// A gap for persistent watchers that is open since the connection was lost.
     gap_from: Option<Zxid>,
+    #[cfg(zk_planted)]
+    planted_count: u64,
+    #[cfg(zk_planted)]
+    planted_copies: Vec<(RequestId, Vec<u8>)>,
+    #[cfg(zk_planted)]
+    planted_late: Vec<Event>,
     live: Liveness,
     keep_alive: KeepAlive,
     /// A ping or `sync` waits to be sent.
@@ -185,8 +193,15 @@ impl Session {
             watches: Watches::default(),
             restore: None,
             rearming: VecDeque::new(),
+            unwatching: VecDeque::new(),
             unreconciled: Vec::new(),
             gap_from: None,
+            #[cfg(zk_planted)]
+            planted_count: 0,
+            #[cfg(zk_planted)]
+            planted_copies: Vec::new(),
+            #[cfg(zk_planted)]
+            planted_late: Vec::new(),
             live: Liveness::default(),
             keep_alive: KeepAlive::Ping,
             keep_alive_queued: false,
@@ -337,6 +352,10 @@ impl Session {
     /// Drops a watcher. With the last one on its path, the server's registration is removed too.
     pub fn unwatch(&mut self, now: Instant, id: WatchId) {
         self.clock(now);
+        #[cfg(zk_planted)]
+        if self.is_planted(crate::Planted::ForgetDrop) {
+            return;
+        }
         if let Some(entry) = self.watches.drop_watcher(id) {
             self.reconcile(entry);
         }
@@ -431,6 +450,11 @@ impl Session {
         self.identity
             .as_ref()
             .map_or(self.config.session_timeout, |i| i.timeout)
+    }
+
+    #[cfg(zk_planted)]
+    fn is_planted(&self, planted: crate::Planted) -> bool {
+        self.config.planted == Some(planted)
     }
 
     fn purpose(&self) -> Purpose {

@@ -62,6 +62,10 @@ pub(crate) struct Entry {
     missed: u8,
     /// Registrations by setWatches on the live connection that are unanswered.
     rearming: u32,
+    /// Since when those that last may have missed something, on the live connection.
+    broken: Option<Zxid>,
+    /// Nothing is registered for those that last: what arrives is what one-shots are caught up with.
+    hushed: bool,
     /// Tells this entry from others in the same place.
     serial: u64,
 }
@@ -176,6 +180,8 @@ impl Watches {
             unserved: None,
             missed: 0,
             rearming: 0,
+            broken: None,
+            hushed: false,
             serial: self.last_serial,
         };
         let at = match self.free.pop() {
@@ -303,12 +309,14 @@ impl Watches {
         }
     }
 
-    /// An event has arrived: tells the watchers, and the entries whose needs may have changed.
+    /// An event has arrived: tells the watchers, and the entries whose needs may have changed. In a
+    /// `gap` those that last hear nothing: they will be told of the gap, and this is a part of what
+    /// is in it.
     pub(crate) fn fire(
         &mut self,
         kind: EventType,
         path: &str,
-        zxid: Zxid,
+        (zxid, gap): (Zxid, bool),
         out: &mut impl FnMut(Event),
     ) -> Vec<u32> {
         let derived_before = self.derived.take();
@@ -333,11 +341,12 @@ impl Watches {
                     entry.armed &= !disarmed;
                 }
                 let repeated = is_child_event && derived_before.as_deref() == Some(path);
+                let hushed = gap || entry.hushed;
                 entry.local.retain(|l| {
                     let one_shot = one_shots.contains(&l.kind);
                     let lasting = match l.kind {
-                        WatchKind::Persistent => !repeated,
-                        WatchKind::Recursive => !is_child_event,
+                        WatchKind::Persistent => !repeated && !hushed,
+                        WatchKind::Recursive => !is_child_event && !hushed,
                         WatchKind::Data | WatchKind::Exist | WatchKind::Child => false,
                     };
                     if one_shot || lasting {
@@ -354,7 +363,7 @@ impl Watches {
                 }
             }
         }
-        if !is_child_event {
+        if !is_child_event && !gap {
             if self.recursive > 0 {
                 self.fire_ancestors(kind, path, zxid, out);
             }
@@ -363,6 +372,14 @@ impl Watches {
             }
         }
         touched
+    }
+
+    /// Something else than an event has arrived: the next event is of another change.
+    #[inline]
+    pub(crate) fn settle_event(&mut self) {
+        if self.derived.is_some() {
+            self.derived = None;
+        }
     }
 
     /// Recursive watchers above the path.
@@ -375,7 +392,7 @@ impl Watches {
     ) {
         let mut below = path;
         while let Some(parent) = parent_of(below) {
-            for id in self.of_kind(parent, WatchKind::Recursive) {
+            for id in self.heard_by(parent) {
                 self.tell(id, kind, path, zxid, out);
             }
             below = parent;
@@ -394,13 +411,23 @@ impl Watches {
         let Some(entry) = &self.entries[at as usize] else {
             return;
         };
-        if entry.armed & RECURSIVE == 0 || !entry.needs_persistent() {
+        if entry.armed & RECURSIVE == 0 || !entry.needs_persistent() || entry.hushed {
             return;
         }
         self.derived = Some(Arc::clone(&entry.path));
         for id in self.of_kind(parent, WatchKind::Persistent) {
             self.tell(id, EventType::NODE_CHILDREN_CHANGED, parent, zxid, out);
         }
+    }
+
+    /// The recursive watchers of a path, unless they are not served.
+    fn heard_by(&self, path: &str) -> Vec<WatchId> {
+        let at = self.index.get(path);
+        let entry = at.and_then(|at| self.entries[*at as usize].as_ref());
+        if entry.is_none_or(|entry| entry.hushed) {
+            return Vec::new();
+        }
+        self.of_kind(path, WatchKind::Recursive)
     }
 
     fn of_kind(&self, path: &str, kind: WatchKind) -> Vec<WatchId> {
@@ -435,17 +462,11 @@ impl Watches {
         }
     }
 
-    /// Tells persistent watchers that they may have missed something: those on one path.
-    pub(crate) fn gap_at(&self, path: &str, from: Zxid, to: Zxid, out: &mut impl FnMut(Event)) {
-        let at = self.index.get(path);
-        if let Some(entry) = at.and_then(|at| self.entries[*at as usize].as_ref()) {
-            entry.gap(from, to, out);
-        }
-    }
-
     /// Tells all persistent watchers that they may have missed something.
-    pub(crate) fn gap(&self, from: Zxid, to: Zxid, out: &mut impl FnMut(Event)) {
-        for entry in self.entries.iter().flatten() {
+    pub(crate) fn gap(&mut self, from: Zxid, to: Zxid, out: &mut impl FnMut(Event)) {
+        for entry in self.entries.iter_mut().flatten() {
+            // It may have begun earlier, when a registration was exchanged.
+            let from = entry.broken.take().map_or(from, |broken| broken.min(from));
             entry.gap(from, to, out);
         }
     }
@@ -460,6 +481,8 @@ impl Watches {
             entry.unserved = None;
             entry.missed = 0;
             entry.rearming = 0;
+            entry.broken = None;
+            entry.hushed = false;
             let local = std::mem::take(&mut entry.local);
             for l in &local {
                 self.watchers.remove(&l.id);
@@ -483,6 +506,7 @@ impl Watches {
                 entry.armed = 0;
                 entry.missed = 0;
                 entry.rearming = 0;
+                entry.hushed = false;
                 if !entry.needs_data() && !entry.needs_child() {
                     entry.unserved = None;
                 }

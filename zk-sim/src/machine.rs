@@ -113,6 +113,12 @@ impl Machine {
         Duration::from_nanos(at)
     }
 
+    /// The time of [`Sim::now`](crate::Sim::now), which a program must not know, but whoever records
+    /// what it does.
+    pub fn sim_now(&self) -> Duration {
+        Duration::from_nanos(self.world.now())
+    }
+
     /// Resolves when so much time has passed on its steady clock.
     pub fn sleep(&self, time: Duration) -> Sleep {
         Sleep {

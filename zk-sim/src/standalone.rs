@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
-use zk_server::{ConnId, Options, Output, Standalone};
+use zk_server::{ConnId, Options, Output, Standalone, Txn};
 
 use crate::server::{ServerConn, ServerOutput, SimServer};
 
@@ -19,16 +20,34 @@ pub struct StandaloneServer {
     server: Option<Standalone>,
     conns: BTreeSet<ConnId>,
     crashed: bool,
+    /// The time in the universe, whatever the clock of the machine says.
+    time: Arc<AtomicU64>,
+    commits: Vec<(Duration, Arc<Txn>)>,
 }
 
 impl StandaloneServer {
-    pub(crate) fn new(options: Arc<Options>, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(options: Arc<Options>, seed: [u8; 32], time: Arc<AtomicU64>) -> Self {
         Self {
             options,
             seed,
             server: None,
             conns: BTreeSet::new(),
             crashed: false,
+            time,
+            commits: Vec::new(),
+        }
+    }
+
+    /// Everything that was committed, in order, and when.
+    pub fn commits(&self) -> &[(Duration, Arc<Txn>)] {
+        &self.commits
+    }
+
+    /// Takes down what was committed.
+    fn record(&mut self) {
+        let at = Duration::from_nanos(self.time.load(Ordering::Relaxed));
+        while let Some(txn) = self.server.as_mut().and_then(Standalone::poll_committed) {
+            self.commits.push((at, txn));
         }
     }
 
@@ -44,6 +63,7 @@ impl SimServer for StandaloneServer {
         let server = self
             .server
             .get_or_insert_with(|| Standalone::new(Arc::clone(options), *seed, now, wall));
+        server.keep_committed();
         if std::mem::take(&mut self.crashed) {
             // What was on its way to connections that are gone goes nowhere.
             server.become_read_only(now);
@@ -67,6 +87,7 @@ impl SimServer for StandaloneServer {
         if let Some(server) = &mut self.server {
             server.handle_data(now, ConnId(conn.0), bytes);
         }
+        self.record();
     }
 
     fn closed(&mut self, now: Instant, conn: ServerConn) {
@@ -81,14 +102,19 @@ impl SimServer for StandaloneServer {
         if let Some(server) = &mut self.server {
             server.handle_timeout(now);
         }
+        self.record();
     }
 
     fn transmit(&mut self, conn: ServerConn, out: &mut Vec<u8>) -> usize {
         let server = self.server.as_mut();
-        server.map_or(0, |server| server.poll_transmit(ConnId(conn.0), out))
+        let taken = server.map_or(0, |server| server.poll_transmit(ConnId(conn.0), out));
+        self.record();
+        taken
     }
 
     fn poll_output(&mut self) -> Option<ServerOutput> {
+        // Of what was done from outside, such as an expiry.
+        self.record();
         Some(match self.server.as_mut()?.poll_output()? {
             Output::Transmit(conn) => ServerOutput::Transmit(ServerConn(conn.0)),
             Output::Close { conn, abort } => {

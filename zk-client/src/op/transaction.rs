@@ -175,7 +175,15 @@ impl<'a> Item<'a> {
     }
 
     fn as_op(&self) -> MultiOp<'_> {
-        let path = self.chroot.full(&self.path);
+        let path = match &self.what {
+            // An empty name below the root path, which is not the root path itself.
+            What::Create { mode, .. } if mode.is_sequential() => {
+                Cow::Owned(format!("{}{}", self.chroot.as_str(), self.path))
+            }
+            What::Create { .. } | What::Delete(_) | What::Set(..) | What::Check(_) => {
+                self.chroot.full(&self.path)
+            }
+        };
         match &self.what {
             What::Create {
                 data,

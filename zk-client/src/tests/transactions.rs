@@ -51,6 +51,17 @@ fn results_come_in_order_below_the_root_path() {
     );
 }
 
+/// They were made beside the root path, and not below it.
+#[test]
+fn sequential_nodes_without_a_name_stay_below_the_root_path() {
+    let mut world = World::of(Rig::new("h1/app"), &["/app"]);
+    let client = world.rig.client.clone();
+    let create = client.create("/", "").sequential();
+    let results = world.run(client.transaction().with(create).commit());
+    assert_eq!(results.unwrap(), [made("/0000000000")]);
+    assert!(world.nodes.contains_key("/app/0000000000"));
+}
+
 #[test]
 fn old_servers_leave_the_stat_out() {
     let mut world = World::new(&[]);

@@ -239,6 +239,12 @@ impl Leading {
             Stage::Joining { epoch }
                 if core.is_quorum(heard_of(|it| matches!(it.joined, Some((Some(_), _))))) =>
             {
+                #[cfg(zk_planted)]
+                if core.site.options.planted == Some(crate::Planted::LoseCommitted) {
+                    // As if what was not known to be committed here was not anywhere.
+                    let known = core.site.disk.committed().len();
+                    core.site.disk.truncate(known);
+                }
                 core.site.disk.current = epoch;
                 self.stage = Stage::Synchronising { epoch };
                 let joined = self.followers.iter().filter(|(_, it)| it.joined.is_some());

@@ -54,6 +54,14 @@ impl Member {
         }
         let mut changes = std::mem::take(&mut self.changes);
         let applied = self.shared.tree.apply(txn, &mut changes);
+        #[cfg(zk_planted)]
+        self.planted_changes(&mut changes);
+        #[cfg(zk_planted)]
+        let late = if self.shared.options.planted == Some(crate::Planted::ReplyBeforeEvent) {
+            std::mem::take(&mut changes)
+        } else {
+            Vec::new()
+        };
         self.fire(txn.zxid, &mut changes);
         self.changes = changes;
         match &txn.kind {
@@ -87,6 +95,21 @@ impl Member {
                     client.end(Ending::Flush);
                 }
             });
+        }
+        #[cfg(zk_planted)]
+        {
+            let mut late = late;
+            self.fire(txn.zxid, &mut late);
+        }
+    }
+
+    /// Planted: loses some.
+    #[cfg(zk_planted)]
+    fn planted_changes(&mut self, changes: &mut Vec<crate::Change>) {
+        if self.shared.options.planted == Some(crate::Planted::DropEvent)
+            && self.shared.tree.last_zxid().0 % 10 == 0
+        {
+            changes.clear();
         }
     }
 

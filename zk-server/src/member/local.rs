@@ -81,6 +81,13 @@ impl Shared {
                 client.reply_code(xid, zxid, ErrorCode::OK);
                 client.end(Ending::Flush);
             }
+            #[cfg(zk_planted)]
+            Request::Sync { path } if self.options.planted == Some(crate::Planted::LocalSync) => {
+                client.reply(xid, zxid, |_, out| {
+                    put_text(out, path);
+                    Ok(())
+                });
+            }
             Request::Create { .. }
             | Request::Delete { .. }
             | Request::SetData { .. }
@@ -139,6 +146,12 @@ impl Shared {
     /// server). Neither access control lists nor the release matter here.
     fn set_watches(&mut self, client: &mut Client, watches: &SetWatches<'_>) {
         let since = watches.relative_zxid;
+        #[cfg(zk_planted)]
+        let since = if self.options.planted == Some(crate::Planted::NoCatchUp) {
+            Zxid(i64::MAX)
+        } else {
+            since
+        };
         for path in &watches.data {
             match self.tree.node(path).map(|node| node.stat().mzxid) {
                 None => catch_up(client, EventType::NODE_DELETED, path),

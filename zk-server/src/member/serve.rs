@@ -186,6 +186,10 @@ impl Shared {
         if !matches!(self.mode, Mode::Serving(_)) {
             return false;
         }
+        #[cfg(zk_planted)]
+        if self.options.planted == Some(crate::Planted::LocalSync) && opcode == OpCode::SYNC {
+            return false;
+        }
         match request {
             Ok(request) => {
                 matches!(request, Request::CloseSession)

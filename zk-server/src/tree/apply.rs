@@ -131,6 +131,8 @@ impl Tree {
         stamp: Stamp,
         changes: &mut Vec<Change>,
     ) -> Result<(), ErrorCode> {
+        #[cfg(zk_planted)]
+        let planted = self.planted;
         let node = self.node(path).ok_or(ErrorCode::NO_NODE)?;
         if !node.children.is_empty() {
             return Err(ErrorCode::NOT_EMPTY);
@@ -141,6 +143,13 @@ impl Tree {
         let parent = path::parent_of(path).ok_or(ErrorCode::BAD_ARGUMENTS)?;
         let parent = self.node_mut(parent).ok_or(ErrorCode::NO_NODE)?;
         parent.children.remove(path);
+        #[cfg(zk_planted)]
+        let stamp = if planted == Some(crate::Planted::StillPzxid) {
+            let zxid = parent.pzxid;
+            Stamp { zxid, ..stamp }
+        } else {
+            stamp
+        };
         parent.pzxid = stamp.zxid;
         let parent_acl = Arc::clone(&parent.acl);
         let node = self.nodes.remove(path).ok_or(ErrorCode::NO_NODE)?;
@@ -179,8 +188,16 @@ impl Tree {
         stamp: Stamp,
         changes: &mut Vec<Change>,
     ) -> Result<Stat, ErrorCode> {
+        #[cfg(zk_planted)]
+        let planted = self.planted;
         let node = self.node_mut(path).ok_or(ErrorCode::NO_NODE)?;
         let before = std::mem::replace(&mut node.data, data.clone());
+        #[cfg(zk_planted)]
+        let version = if planted == Some(crate::Planted::StillVersion) && version % 4 == 3 {
+            node.version
+        } else {
+            version
+        };
         node.version = version;
         node.mzxid = stamp.zxid;
         node.mtime = stamp.time;
@@ -200,7 +217,12 @@ impl Tree {
 
     /// Deletes the ephemeral nodes of a session, in alphabetical order.
     fn close(&mut self, session: SessionId, stamp: Stamp, changes: &mut Vec<Change>) {
-        for path in self.ephemerals.remove(&session).unwrap_or_default() {
+        #[cfg(zk_planted)]
+        let kept = usize::from(self.planted == Some(crate::Planted::KeepEphemeral));
+        #[cfg(not(zk_planted))]
+        let kept = 0;
+        let paths = self.ephemerals.remove(&session).unwrap_or_default();
+        for path in paths.into_iter().skip(kept) {
             // It is there, as the index holds nothing else, and it has no children.
             let _ = self.delete(&path, stamp, changes);
         }

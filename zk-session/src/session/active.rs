@@ -85,6 +85,10 @@ impl Session {
         if header.err == ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH {
             return self.fail_auth(AuthFailure::Required);
         }
+        #[cfg(zk_planted)]
+        if self.is_planted(crate::Planted::AnyProof) {
+            self.live.planted_proof(self.now, self.timeout());
+        }
         match header.xid {
             Xid::WATCH => self.watch_event(header, reader),
             Xid::PING => {
@@ -137,10 +141,31 @@ impl Session {
         if header.err == ErrorCode::SESSION_EXPIRED && !is_close {
             return self.answered_expired();
         }
+        #[cfg(zk_planted)]
+        if self.is_planted(crate::Planted::SwapReplies) {
+            self.planted_count += 1;
+            let alike = |at: usize| {
+                let kind = |slot: &Slot| (slot.opcode, slot.kind, slot.watch.is_some());
+                let next = self.in_flight.get(at + 1)?;
+                (kind(&self.in_flight[at]) == kind(next)).then_some(at)
+            };
+            if let (0, Some(at)) = (self.planted_count % 40, at.and_then(alike)) {
+                let (one, other) = (self.in_flight[at].xid, self.in_flight[at + 1].xid);
+                self.in_flight.swap(at, at + 1);
+                (self.in_flight[at].xid, self.in_flight[at + 1].xid) = (one, other);
+            }
+        }
         let Some(slot) = at.and_then(|at| self.in_flight.remove(at)) else {
             return;
         };
+        self.watches.settle_event();
         let by_leader = from_leader(&slot, &header);
+        #[cfg(zk_planted)]
+        if self.is_planted(crate::Planted::ReadProof)
+            || (by_leader && self.is_planted(crate::Planted::ProofFromAnswer))
+        {
+            self.live.planted_proof(self.now, self.timeout());
+        }
         self.live
             .answered(self.now, header.xid, by_leader, self.timeout());
         if header.zxid.is_positive() {
@@ -153,11 +178,17 @@ impl Session {
                 if header.err == ErrorCode::UNIMPLEMENTED {
                     self.cannot_unwatch = true;
                 }
+                if let Some(place) = self.unwatching.pop_front().flatten() {
+                    self.watches.hush(place);
+                }
             }
             Kind::Rewatch { last } => self.rewatched(header, last),
             Kind::Rearm => {
-                if let Some(place) = self.rearming.pop_front() {
-                    self.watches.rearmed(place);
+                if let (Some(place), true) = (self.rearming.pop_front(), header.err.is_ok()) {
+                    let Self {
+                        watches, events, ..
+                    } = self;
+                    watches.rearmed(place, header.zxid, &mut |event| events.push_back(event));
                 }
                 self.rewatched(header, false);
             }
@@ -165,6 +196,8 @@ impl Session {
             Kind::Auth | Kind::ForgottenAuth | Kind::Ping => {}
         }
         self.settle_credentials();
+        #[cfg(zk_planted)]
+        self.events.extend(std::mem::take(&mut self.planted_late));
     }
 
     /// A server answers a request by saying that the session is gone.
@@ -261,14 +294,53 @@ impl Session {
             Err(error) => return self.drop_link(undecodable(error), true),
         };
         self.counters.watch_events += 1;
+        #[cfg(zk_planted)]
+        if self.planted_event(&event.path, event.kind, header) {
+            return;
+        }
         let Self {
             watches, events, ..
         } = self;
-        let touched = watches.fire(event.kind, &event.path, header.zxid, &mut |event| {
+        let at = (header.zxid, self.gap_from.is_some());
+        let touched = watches.fire(event.kind, &event.path, at, &mut |event| {
             events.push_back(event)
         });
         for entry in touched {
             self.reconcile(entry);
+        }
+    }
+
+    /// Planted: `true` if the event is dealt with.
+    #[cfg(zk_planted)]
+    fn planted_event(
+        &mut self,
+        path: &str,
+        kind: zk_proto::EventType,
+        header: ReplyHeader,
+    ) -> bool {
+        use crate::Planted;
+        match self.config.planted {
+            Some(Planted::DropEvent) => {
+                self.planted_count += 1;
+                self.planted_count % 5 == 0
+            }
+            Some(Planted::SeenByEvent) => {
+                self.last_zxid = self.last_zxid.max(header.zxid);
+                false
+            }
+            Some(Planted::ReplyBeforeEvent) => {
+                let Self {
+                    watches,
+                    planted_late,
+                    ..
+                } = self;
+                let at = (header.zxid, false);
+                for entry in watches.fire(kind, path, at, &mut |event| planted_late.push(event)) {
+                    self.reconcile(entry);
+                }
+                true
+            }
+            _ => false,
         }
     }
 

@@ -82,6 +82,10 @@ impl Session {
         }
         link.read_only = read_only;
         let same = offered == response.session_id;
+        #[cfg(zk_planted)]
+        let same = same
+            || (offered != SessionId::NONE
+                && self.config.planted == Some(crate::Planted::SilentSubstitution));
         if link.purpose == Purpose::Attach || !same {
             link.purpose = Purpose::Attach;
             link.resumed = same && offered != SessionId::NONE;
@@ -147,6 +151,9 @@ impl Session {
     fn adopt(&mut self, response: ConnectResponse, offered: SessionId, read_only: bool) {
         let same = offered == response.session_id;
         let timeout = Duration::from_millis(u64::try_from(response.timeout).unwrap_or(1));
+        #[cfg(zk_planted)]
+        let same = same
+            || (offered != SessionId::NONE && self.is_planted(crate::Planted::SilentSubstitution));
         if !same && (offered != SessionId::NONE || self.state != State::Lost) {
             self.lose_session(StateReason::Substituted);
         }
@@ -272,6 +279,11 @@ impl Session {
             put_request(&mut link.out, Xid::AUTH, &request);
             schemes.push_back(credential.scheme.clone());
         }
+        #[cfg(zk_planted)]
+        if self.config.planted == Some(crate::Planted::SkipAuth) {
+            link.out.clear();
+            schemes.clear();
+        }
         if schemes.is_empty() {
             self.activate();
         } else {
@@ -341,8 +353,19 @@ impl Session {
         self.backoff.succeeded();
         self.failing_since = None;
         self.set_state(State::Connected { read_only }, reason);
+        #[cfg(zk_planted)]
+        if self.is_planted(crate::Planted::SkipRestore) {
+            return self.end_gap(self.last_zxid);
+        }
         if self.watches.len() > 0 {
             self.restore = Some(Restore::new(self.gap_from.unwrap_or(self.last_zxid)));
+            #[cfg(zk_planted)]
+            if let (true, Some(restore)) = (
+                self.is_planted(crate::Planted::RestoreTooNew),
+                &mut self.restore,
+            ) {
+                restore.since = Zxid(i64::MAX);
+            }
             self.unreconciled = self.watches.unserved();
         } else {
             self.gap_from = None;

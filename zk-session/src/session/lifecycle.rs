@@ -225,7 +225,11 @@ impl Session {
     /// The session is gone, and another is to be made.
     pub(super) fn lose_session(&mut self, reason: StateReason) {
         let identity = self.identity.take();
-        if reason == StateReason::GivenUp {
+        #[cfg(zk_planted)]
+        let skips = self.is_planted(crate::Planted::SkipCloseOld);
+        #[cfg(not(zk_planted))]
+        let skips = false;
+        if reason == StateReason::GivenUp && !skips {
             let since = self.now;
             self.stale = identity.map(|identity| Stale {
                 identity,
@@ -246,6 +250,11 @@ impl Session {
         let Self {
             watches, events, ..
         } = self;
+        #[cfg(zk_planted)]
+        if self.config.planted == Some(crate::Planted::KeepWatches) {
+            watches.disconnected();
+            return;
+        }
         watches.end(&reason, &mut |event| events.push_back(event));
     }
 
@@ -323,12 +332,22 @@ impl Session {
         self.ping_sent = None;
         self.restore = None;
         self.rearming.clear();
+        self.unwatching.clear();
         self.unreconciled.clear();
     }
 
     /// Fails everything that was submitted: first what is in flight, then what is unsent.
     fn fail_all(&mut self, error: impl Fn(bool) -> RequestError) {
         self.offered.clear();
+        #[cfg(zk_planted)]
+        let error = {
+            let wrong = self.is_planted(crate::Planted::SentIsNotApplied);
+            move |sent| error(sent && !wrong)
+        };
+        #[cfg(zk_planted)]
+        if self.planted_fails_less(&error(true)) {
+            return;
+        }
         for (slots, sent) in [
             (std::mem::take(&mut self.in_flight), true),
             (self.unsent.take_all(), false),
@@ -350,6 +369,36 @@ impl Session {
         }
     }
 
+    /// Planted: keeps what must fail.
+    #[cfg(zk_planted)]
+    fn planted_fails_less(&mut self, error: &RequestError) -> bool {
+        use crate::Planted;
+        if !matches!(error, RequestError::ConnectionLoss { .. }) {
+            return false;
+        }
+        let resends = self.is_planted(Planted::ResendWrite);
+        if !resends && !self.is_planted(Planted::KeepUnsent) {
+            return false;
+        }
+        for slot in std::mem::take(&mut self.in_flight) {
+            let copy = self
+                .planted_copies
+                .iter()
+                .position(|(id, _)| *id == slot.id);
+            if let (true, Some(copy)) = (resends && slot.is_awaited(), copy) {
+                let (_, frame) = self.planted_copies.swap_remove(copy);
+                self.unsent.push_again(slot, &frame);
+                continue;
+            }
+            self.complete(&slot, Zxid::ZERO, Err(error.clone()));
+            if let Some(watch) = slot.watch {
+                self.watches.failed(watch.id, watch.entry, watch.arms);
+            }
+        }
+        self.planted_copies.clear();
+        true
+    }
+
     /// A request is over: its place is free again, and its result is told if anyone waits.
     pub(super) fn complete(
         &mut self,
@@ -358,6 +407,13 @@ impl Session {
         result: Result<Reply, RequestError>,
     ) {
         self.release(slot);
+        #[cfg(zk_planted)]
+        if self.is_planted(crate::Planted::LoseCompletion) && result.is_ok() {
+            self.planted_count += 1;
+            if self.planted_count % 100 == 99 {
+                return;
+            }
+        }
         if slot.is_awaited() {
             self.timers.clear_request(slot.deadline, slot.id);
             self.events.push_back(Event::Completed {

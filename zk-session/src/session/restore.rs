@@ -37,6 +37,10 @@ impl Session {
     /// The watches are back: those that lasted may have missed something.
     pub(super) fn end_gap(&mut self, to: Zxid) {
         if let Some(from) = self.gap_from.take() {
+            #[cfg(zk_planted)]
+            if self.is_planted(crate::Planted::NoGap) {
+                return;
+            }
             let Self {
                 watches, events, ..
             } = self;
@@ -61,6 +65,8 @@ impl Session {
         let Some((path, change)) = self.watches.reconcile(entry, self.last_zxid, in_flight) else {
             return;
         };
+        // Those that last are told of the gap when they are back in place.
+        let breaks = change.arm & (PERSISTENT | RECURSIVE) != 0;
         if change.remove != 0 && !self.cannot_unwatch {
             let kind = WatcherType(change.remove);
             let request = Request::RemoveWatches {
@@ -68,6 +74,10 @@ impl Session {
                 kind,
             };
             self.control.push_internal(Kind::Unwatch, &request);
+            let place = self.watches.place(entry).filter(|_| breaks);
+            self.unwatching.push_back(place);
+        } else if let Some(place) = self.watches.place(entry).filter(|_| breaks) {
+            self.watches.hush(place);
         }
         // A recursive watch would replace a child watch that is listed in the same request.
         let after = if change.arm & RECURSIVE != 0 {
@@ -82,18 +92,6 @@ impl Session {
                 self.control.push_internal(Kind::Rearm, &request);
                 self.rearming.extend(self.watches.rearming(entry));
             }
-        }
-        if change.arm & (PERSISTENT | RECURSIVE) != 0 {
-            // What the watchers re-read now is asked for after the watch is back in place.
-            let Self {
-                watches,
-                events,
-                last_zxid,
-                ..
-            } = self;
-            watches.gap_at(&path, *last_zxid, *last_zxid, &mut |event| {
-                events.push_back(event)
-            });
         }
     }
 }

@@ -127,6 +127,10 @@ impl Session {
             watch.arms = self.watches.sending(watch.entry, watch.kind);
             patch_watch(watch.kind, watch.arms, &mut out[start..]);
         }
+        #[cfg(zk_planted)]
+        if slot.proof && slot.watch.is_none() && self.is_planted(crate::Planted::ResendWrite) {
+            self.planted_copies.push((slot.id, out[start..].to_vec()));
+        }
         match slot.kind {
             Kind::User | Kind::Auth => {
                 self.counters.requests += 1;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use zk_proto::Zxid;
 
 use super::{CHILD, DATA, PERSISTENT, RECURSIVE, Watches};
+use crate::Event;
 
 const ANY: i32 = 3;
 const ONLY_DATA: i32 = 2;
@@ -75,6 +76,11 @@ impl Watches {
             change.remove = ONLY_CHILDREN;
             entry.armed &= !CHILD;
         }
+        if recursive && entry.armed & RECURSIVE == 0 && entry.armed & PERSISTENT != 0 {
+            // Else what one-shots are caught up with would look like news to those that last.
+            change.remove = ANY;
+            entry.armed = 0;
+        }
         // One-shots are listed even where a lasting watch is going to serve them: only they are
         // caught up with what happens until it is back.
         if recursive && entry.armed & RECURSIVE == 0 {
@@ -84,6 +90,9 @@ impl Watches {
             change.arm |= PERSISTENT;
             change.arm |= if data { DATA } else { 0 } | if child { CHILD } else { 0 };
             entry.armed = PERSISTENT;
+        }
+        if change.arm & (PERSISTENT | RECURSIVE) != 0 {
+            entry.broken.get_or_insert(seen);
         }
         if data && entry.armed & (DATA | PERSISTENT | RECURSIVE) == 0 {
             change.arm |= DATA;
@@ -108,15 +117,40 @@ impl Watches {
         Some((at, entry.serial))
     }
 
-    /// The reply to it has come.
-    pub(crate) fn rearmed(&mut self, (at, serial): (u32, u64)) {
+    /// The place of an entry, to be found again if it is still the same.
+    pub(crate) fn place(&self, at: u32) -> Option<(u32, u64)> {
+        let entry = self.entries[at as usize].as_ref()?;
+        Some((at, entry.serial))
+    }
+
+    /// Nothing is registered there any more, and those that last wait to be put back.
+    pub(crate) fn hush(&mut self, (at, serial): (u32, u64)) {
+        let entry = self.entries[at as usize].as_mut();
+        if let Some(entry) = entry.filter(|entry| entry.serial == serial) {
+            entry.hushed = entry.broken.is_some();
+        }
+    }
+
+    /// The reply to it has come: whoever lasts has missed what there was up to `to`.
+    pub(crate) fn rearmed(
+        &mut self,
+        (at, serial): (u32, u64),
+        to: Zxid,
+        out: &mut impl FnMut(Event),
+    ) {
         let entry = self.entries[at as usize].as_mut();
         if let Some(entry) = entry.filter(|entry| entry.serial == serial) {
             entry.rearming -= 1;
             // From now on child events come by themselves.
             self.derived.take_if(|path| *path == entry.path);
-            if entry.rearming == 0 && entry.lacks() == 0 {
-                entry.unserved = None;
+            if entry.rearming == 0 {
+                entry.hushed = false;
+                if let Some(from) = entry.broken.take() {
+                    entry.gap(from, to.max(from), out);
+                }
+                if entry.lacks() == 0 {
+                    entry.unserved = None;
+                }
             }
         }
     }

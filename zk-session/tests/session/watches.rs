@@ -56,6 +56,50 @@ fn a_persistent_watch_stays_and_tells_all_changes_of_its_node() {
     rig.nothing_happened();
 }
 
+/// What is missed while a registration is exchanged is in a gap that ends when the server has
+/// confirmed the new one; it was told before that was even sent.
+#[test]
+fn an_exchanged_watch_is_told_of_its_gap_when_it_is_back() {
+    let mut rig = Rig::to_connected();
+    let lasting = rig.watched(&add_watch("/a"));
+    let recursive = rig.watched(&add_recursive("/a"));
+    let data = rig.watched_locally(&get_watched("/a"), &get("/a"));
+    rig.unwatch(recursive);
+    let removal = rig.asked_for(&remove_watches("/a", WatcherType::ANY));
+    let back = rig.asked_set_watches(|w| assert_eq!(w.persistent, ["/a"]));
+    rig.nothing_happened();
+    rig.fire(CREATED, "/a");
+    rig.fired(lasting, CREATED, "/a");
+    rig.fired(data, CREATED, "/a");
+    rig.answer(&removal);
+    // What a one-shot is caught up with is in the gap.
+    rig.fire(CHANGED, "/a");
+    rig.nothing_happened();
+    rig.answer(&back);
+    rig.gap(lasting);
+    rig.fire(CHANGED, "/a");
+    rig.fired(lasting, CHANGED, "/a");
+}
+
+/// A child event was taken for a repetition of one that had been derived long before.
+#[test]
+fn a_child_event_long_after_a_derived_one_is_another() {
+    let mut rig = Rig::to_connected();
+    let lasting = rig.watched(&add_watch("/a"));
+    let recursive = rig.watched(&add_recursive("/a"));
+    rig.fire(CREATED, "/a/b");
+    rig.fired(recursive, CREATED, "/a/b");
+    rig.fired(lasting, CHILD, "/a");
+    rig.unwatch(recursive);
+    let removal = rig.asked_for(&remove_watches("/a", WatcherType::ANY));
+    let back = rig.asked_set_watches(|w| assert_eq!(w.persistent, ["/a"]));
+    rig.answer(&removal);
+    rig.answer(&back);
+    rig.gap(lasting);
+    rig.fire(CHILD, "/a");
+    rig.fired(lasting, CHILD, "/a");
+}
+
 #[test]
 fn a_recursive_watch_covers_what_is_below_and_has_no_child_events() {
     let mut rig = Rig::to_connected();

@@ -35,12 +35,20 @@ pub fn check_sessions(history: &History, log: &CommittedLog) -> Result<usize, Vi
     let mut count = 0;
     for (client, standings) in &standings {
         let ends = standings.iter().skip(1).map(|(at, _)| *at).chain([end]);
+        let lost: Vec<Duration> = standings
+            .iter()
+            .filter(|(_, standing)| *standing == Standing::Lost)
+            .map(|(at, _)| *at)
+            .collect();
         for ((from, standing), next) in standings.iter().zip(ends) {
             let (session, until) = match *standing {
                 Standing::Lost => continue,
                 Standing::Connected { session, until } => (session, until.unwrap_or(next)),
                 Standing::Suspended { session, until } => (session, until),
             };
+            // What is said to be lost is claimed no longer: its client may close it.
+            let taken_back = lost.get(lost.partition_point(|at| at < from));
+            let until = taken_back.map_or(until, |lost| until.min(*lost));
             count += 1;
             let Some(dropped) = closes.get(&session).copied() else {
                 continue;

@@ -140,6 +140,14 @@ impl<'a> Stream<'a> {
                 && change.zxid <= newest
                 && zxid.is_none_or(|zxid| zxid == change.zxid)
         };
+        // Servers that tell zxids do so for all but what one-shots on the path are caught up with.
+        let tells = || {
+            let told = |item: &Item<'_>| matches!(item, Item::Event(.., Some(_)));
+            self.life.items.iter().any(|(_, item)| told(item))
+        };
+        if zxid.is_none() && tells() && self.changes.iter().any(|change| like(change)) {
+            return Ok(());
+        }
         let unseen = || (self.next..self.changes.len()).filter(|at| !self.seen[*at]);
         let owed = |at: &usize| self.changes[*at].zxid > self.owed_after;
         let first_owed = unseen().find(owed).map(|at| self.changes[at].zxid);
@@ -149,7 +157,9 @@ impl<'a> Stream<'a> {
             let (from, to) = self.excused;
             let excused = |change: &&&Change| change.zxid > from && change.zxid <= to;
             let mut candidates = self.changes.iter().filter(excused);
-            if zxid.is_none() && candidates.any(|change| like(change)) {
+            // One-shots on the same path are caught up with in words that fit any change.
+            let again = || (0..self.next).any(|at| like(self.changes[at]));
+            if zxid.is_none() && (candidates.any(|change| like(change)) || again()) {
                 return Ok(());
             }
             let why = format!("{kind} {path} at {zxid:?} was not, or not after the one before");

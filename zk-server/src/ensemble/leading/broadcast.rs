@@ -112,6 +112,10 @@ impl Broadcast {
         let mut logged: Vec<_> = followers.values().filter_map(|it| it.acked).collect();
         logged.push(core.site.disk.last());
         logged.sort_unstable_by(|a, b| b.cmp(a));
+        #[cfg(zk_planted)]
+        if core.site.options.planted == Some(crate::Planted::CommitAlone) {
+            logged = vec![core.site.disk.last(); core.site.ensemble.quorum()];
+        }
         let zxid = match logged.get(core.site.ensemble.quorum() - 1) {
             Some(&zxid) if zxid >= first => zxid,
             Some(_) | None => return false,

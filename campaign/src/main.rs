@@ -1,0 +1,141 @@
+//! The campaign's command: seeds by the thousand, one seed, or all planted faults.
+
+#![expect(clippy::print_stdout, reason = "a command speaks on its output")]
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use zk_campaign::{Campaign, MUTANTS, Mutant, Options, run};
+
+const HELP: &str = "\
+zk-campaign [OPTION..]
+
+  --seeds N            runs N seeds; default 1000
+  --first S            the first of them; default from the clock
+  --threads N          on so many threads; default 2
+  --minutes M          and stops after M minutes
+  --seed S             runs one seed, and says what was wrong
+  --trace              with all that happened, that clients saw, and that servers agreed on
+  --until SECONDS      up to this time only
+  --mutant NAME        with this fault planted
+  --mutants            plants each fault, and tells how many seeds it took to be found
+  --list-mutants       the names of them: none, unless built with --cfg zk_planted
+";
+
+fn main() -> ExitCode {
+    match Command::parse(std::env::args().skip(1)) {
+        Ok(command) => command.carry_out(),
+        Err(error) => {
+            eprintln!("zk-campaign: {error}\n\n{HELP}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Command {
+    seed: Option<u64>,
+    seeds: Option<u64>,
+    first: Option<u64>,
+    threads: Option<usize>,
+    minutes: Option<u64>,
+    options: Options,
+    mutants: bool,
+    list: bool,
+    help: bool,
+}
+
+impl Command {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut command = Self::default();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            match word.as_str() {
+                "--seed" => command.seed = Some(number(&value()?)?),
+                "--seeds" => command.seeds = Some(number(&value()?)?),
+                "--first" => command.first = Some(number(&value()?)?),
+                "--threads" => command.threads = Some(number(&value()?)?),
+                "--minutes" => command.minutes = Some(number(&value()?)?),
+                "--until" => {
+                    let seconds: f64 = number(&value()?)?;
+                    command.options.until = Some(Duration::from_secs_f64(seconds.max(0.0)));
+                }
+                "--trace" => command.options.trace = true,
+                "--mutant" => {
+                    let name = value()?;
+                    let found = Mutant::named(&name).ok_or(format!("no mutant {name}"))?;
+                    command.options.mutant = Some(found);
+                }
+                "--mutants" => command.mutants = true,
+                "--list-mutants" => command.list = true,
+                "--help" | "-h" => command.help = true,
+                _ => return Err(format!("what is {word}?")),
+            }
+        }
+        Ok(command)
+    }
+
+    fn carry_out(self) -> ExitCode {
+        if self.help {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        if self.list {
+            MUTANTS
+                .iter()
+                .for_each(|mutant| println!("{}", mutant.name));
+            return ExitCode::SUCCESS;
+        }
+        if let Some(seed) = self.seed {
+            return one(seed, self.options);
+        }
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+        let campaign = Campaign {
+            first: self
+                .first
+                .unwrap_or(clock.map_or(0, |time| time.as_secs() * 1_000_000)),
+            seeds: self.seeds.unwrap_or(if self.mutants { 300 } else { 1000 }),
+            threads: self.threads.unwrap_or(2),
+            limit: self
+                .minutes
+                .map(|minutes| Duration::from_secs(60 * minutes)),
+            options: self.options,
+        };
+        let good = if self.mutants {
+            campaign.mutants(&mut |line| println!("{line}"))
+        } else {
+            campaign.run(&mut |line| println!("{line}"))
+        };
+        if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("{word} is not a number"))
+}
+
+fn one(seed: u64, options: Options) -> ExitCode {
+    let outcome = run(seed, options);
+    print!("{}{}", outcome.trace, outcome.history);
+    println!(
+        "seed {seed}: {:?}, {} events, trace {:032x}",
+        outcome.time, outcome.events, outcome.hash
+    );
+    for (what, count) in &outcome.counts {
+        println!("  {count:>8} {what}");
+    }
+    match outcome.failure {
+        Some(failure) => {
+            println!("seed {seed}: {failure}");
+            ExitCode::FAILURE
+        }
+        None => {
+            println!("seed {seed}: all is well; {:?}", outcome.summary);
+            ExitCode::SUCCESS
+        }
+    }
+}

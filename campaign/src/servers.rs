@@ -1,0 +1,57 @@
+//! [`Servers`]: one server, or an ensemble.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zk_proto::SessionId;
+use zk_server::Txn;
+use zk_sim::{EnsembleHandle, ServerHandle, Sim, StandaloneServer};
+
+use crate::setup::Setup;
+
+/// The servers of a run.
+pub(crate) enum Servers {
+    Alone(ServerHandle<StandaloneServer>),
+    Together(EnsembleHandle),
+}
+
+impl Servers {
+    pub(crate) fn start(sim: &Sim, setup: &Setup) -> Self {
+        if setup.servers == 1 {
+            return Self::Alone(sim.standalone("s1:2181", setup.options()));
+        }
+        let numbers = 1..=setup.servers;
+        let addresses: Vec<String> = numbers.map(|number| format!("s{number}:2181")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        Self::Together(sim.ensemble(&addresses, setup.options()))
+    }
+
+    /// Cuts the connection of a session, and answers whoever comes next with another one.
+    pub(crate) fn substitute(&self, session: SessionId, other: SessionId) {
+        if let Self::Alone(handle) = self {
+            let now = handle.machine().now();
+            handle.with(|server| {
+                if let Some(server) = server.get_mut() {
+                    server.cut_session(now, session);
+                    server.substitute_session(other);
+                }
+            });
+        }
+    }
+
+    /// A connect string.
+    pub(crate) fn hosts(&self) -> String {
+        match self {
+            Self::Alone(server) => server.hosts().to_owned(),
+            Self::Together(ensemble) => ensemble.hosts().to_owned(),
+        }
+    }
+
+    /// Everything that was committed, and when.
+    pub(crate) fn commits(&self) -> Vec<(Duration, Arc<Txn>)> {
+        match self {
+            Self::Alone(server) => server.with(|server| server.commits().to_vec()),
+            Self::Together(ensemble) => ensemble.commits(),
+        }
+    }
+}

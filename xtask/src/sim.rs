@@ -1,0 +1,79 @@
+//! `cargo xtask sim`: clients and servers simulated under all faults, seed by seed.
+
+use std::env;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::error::Error;
+use crate::process::{LONG, cargo, succeeded, watch};
+use crate::report::Done;
+use crate::workspace::Workspace;
+
+/// How many fresh seeds a change must pass.
+const SEEDS: &str = "1000";
+
+/// Within so many seeds each planted fault must be found.
+const HUNT: &str = "300";
+
+/// The limit of a campaign that was asked for.
+const CAMPAIGN: Duration = Duration::from_secs(24 * 3600);
+
+/// Runs the program with these arguments; `Ok(false)` if it found fault.
+pub(crate) fn sim(workspace: &Workspace, arguments: &[&str]) -> Result<bool, Error> {
+    // Faults are planted where the compiler is told to, and nowhere else.
+    let planted = arguments.iter().any(|word| word.contains("mutant"));
+    let mut last = String::new();
+    run(workspace, arguments, planted, CAMPAIGN, &mut last)
+}
+
+/// Fresh seeds, and all planted faults.
+pub(crate) fn step(workspace: &Workspace) -> Result<Done, Error> {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+    let first = clock
+        .map_or(0, |time| time.as_secs() * 1_000_000)
+        .to_string();
+    let mut last = String::new();
+    let seeds = ["--first", &first, "--seeds", SEEDS];
+    if !run(workspace, &seeds, false, LONG, &mut last)? {
+        return Err(Error::Tests(format!("a campaign failed: {last}")));
+    }
+    let runs = last.clone();
+    let mutants = ["--mutants", "--first", "0", "--seeds", HUNT];
+    if !run(workspace, &mutants, true, LONG, &mut last)? {
+        return Err(Error::Tests("a planted fault was not found".to_owned()));
+    }
+    Ok(Done::Passed(runs))
+}
+
+fn run(
+    workspace: &Workspace,
+    arguments: &[&str],
+    planted: bool,
+    limit: Duration,
+    last: &mut String,
+) -> Result<bool, Error> {
+    let mut campaign = cargo(&[
+        "run",
+        "--quiet",
+        "--profile",
+        "campaign",
+        "--package",
+        "zk-campaign",
+        "--",
+    ]);
+    campaign.args(arguments);
+    if planted {
+        // The flag changes the crates, hence a directory of its own.
+        campaign.env("CARGO_TARGET_DIR", workspace.target.join("planted"));
+        let flags = env::var("RUSTFLAGS").unwrap_or_default();
+        campaign.env("RUSTFLAGS", format!("{flags} --cfg zk_planted"));
+    }
+    let status = watch(&mut campaign, limit, |line| {
+        println!("{line}");
+        line.clone_into(last);
+    })?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
+        _ => succeeded(&campaign, status).map(|()| true),
+    }
+}
