@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Instant;
 
@@ -135,25 +135,16 @@ struct Dialogue {
 
 impl Dialogue {
     fn start(mut program: Command) -> Self {
-        let (read, write) = std::io::pipe().unwrap();
         let mut child = program
             .stdin(Stdio::piped())
-            .stdout(write.try_clone().unwrap())
-            .stderr(write)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        drop(program); // with its ends of the pipe
         let stdin = child.stdin.take().unwrap();
         let (tell, heard) = mpsc::channel();
-        thread::spawn(move || {
-            let mut read = read;
-            let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = read.read(&mut bytes) {
-                if tell.send(bytes[..length].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
+        listen(child.stdout.take().unwrap(), tell.clone());
+        listen(child.stderr.take().unwrap(), tell);
         Self {
             child,
             stdin,
@@ -181,6 +172,18 @@ impl Dialogue {
             }
         }
     }
+}
+
+/// Passes on what a program says, until it has ended.
+fn listen(mut from: impl Read + Send + 'static, tell: Sender<Vec<u8>>) {
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(length @ 1..) = from.read(&mut bytes) {
+            if tell.send(bytes[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 impl Drop for Dialogue {
