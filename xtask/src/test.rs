@@ -66,6 +66,10 @@ pub(crate) fn test(workspace: &Workspace, quick: bool) -> Result<Report, Error> 
         report.step(harness, || Ok(Done::LeftOut(why.to_owned())));
     }
     others(&mut report, quick);
+    if !quick {
+        let mut crowd = cargo(&["test", "--package", "zk-server", "--test", "crowd"]);
+        cases(&mut report, "crowds", &mut crowd, &["--include-ignored"]);
+    }
     if here == 0 {
         report.cases.skipped += waiting; // for servers that never came
     }
