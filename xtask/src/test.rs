@@ -108,7 +108,7 @@ fn cases(report: &mut Report, name: &str, command: &mut Command, more: &[&str]) 
         let cases = tally.cases();
         let waiting = match tally.waiting() {
             0 => String::new(),
-            waiting => format!(", {waiting} wait for servers"),
+            waiting => format!(", {waiting} wait for a later step"),
         };
         if cases.failed > 0 {
             return Err(Error::Tests(format!("{cases}{waiting}")));

@@ -2,7 +2,9 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "an Instant can only be had from the clock"
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test has a clock, says what it has seen, and may fail"
 )]
 
 use std::{
@@ -51,7 +53,7 @@ fn exists(out: &mut Vec<u8>, path: &str) {
 
 /// What a watch on a path of its own takes is bounded, and given back with the connection.
 #[test]
-#[ignore = "takes some seconds"]
+#[ignore = "needs some seconds: cargo xtask test"]
 fn a_million_watches() {
     const WATCHES: u64 = 1_000_000;
     let conn = ConnId(1);
@@ -90,7 +92,7 @@ fn a_million_watches() {
 
 /// Half of the connections have a session, the others have said half of what they wanted to.
 #[test]
-#[ignore = "takes two processes with 10,000 open files each"]
+#[ignore = "needs two processes with 10,000 open files each: cargo xtask test"]
 fn ten_thousand_connections() {
     const COUNT: usize = 10_000;
     let limit = raise_the_limit_of_open_files();

@@ -13,7 +13,7 @@ use super::*;
     reason = "it measures, and says what it has measured"
 )]
 #[test]
-#[ignore = "says how long things take"]
+#[ignore = "by hand: says how long things take"]
 fn how_long_five_thousand_operations_take() {
     for (faults, seed) in [(0, 1), (10, 2), (25, 3), (25, 4), (50, 5), (50, 6)] {
         let plan = Plan {
