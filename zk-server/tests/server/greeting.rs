@@ -208,7 +208,7 @@ fn what_is_sent_behind_the_greeting_waits_for_it() {
     let mut rig = Rig::new(Options::new());
     let conn = rig.accept();
     let mut bytes = Vec::new();
-    zk_proto::frame(&mut bytes, |out| new_session(10_000).encode(out));
+    frame(&mut bytes, |out| new_session(10_000).encode(out));
     bytes.extend(encode(1, &create("/a", CreateMode::Persistent)));
     bytes.extend(encode(2, &get("/a", false)));
     bytes.extend(encode(3, &delete("/a")));
