@@ -1,7 +1,7 @@
 //! The client against real ZooKeeper servers, 3.8 and 3.9: one suite, mounted once per handler.
 //!
-//! `suite` holds the tests, which know neither handler nor version; `on_threads` makes them tests of
-//! the threads handler, on each version. They share one server per version, which starts with the
+//! `suite` holds the tests, which know neither handler nor version; `on_threads`, `on_tokio` and
+//! `on_smol` make them tests of a handler, on each version. They share one server per version, which starts with the
 //! first test that needs it. All are ignored unless asked for, as they need Java and the servers.
 //!
 //! ```text
@@ -64,7 +64,9 @@
 
 mod differential;
 mod faults;
+mod on_smol;
 mod on_threads;
+mod on_tokio;
 mod peers;
 mod suite;
 mod support;
