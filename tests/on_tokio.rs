@@ -1,13 +1,14 @@
 //! The suite on tokio, on runtimes of both flavours.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use zk::{Client, Error, Handler};
+use zk::{Error, Handler};
 use zk_handler_tokio::TokioHandler;
 use zk_server::Release;
 
-use crate::suite::mount;
+use crate::suite::{mount, mount_on_all};
 use crate::support::{self, Env, LIMIT, Place, session_of, wait_until};
 
 /// Workers of the runtime with several.
@@ -61,10 +62,11 @@ fn the_end_of_a_runtime_closes_its_sessions(env: &Env) {
     client.create("/mine", b"").ephemeral().wait().unwrap();
     let session = session_of(&client);
     let other = env.client();
-    let (stat, gone) = other.exists("/mine").watched().wait().unwrap();
-    assert_eq!(stat.unwrap().ephemeral_owner, session.0);
+    let (stat, mut gone) = other.exists("/mine").watched().wait().unwrap();
+    assert_eq!(stat.unwrap().ephemeral_owner, session);
 
-    let (unsent, in_time) = (client.create("/last", b"").send(), std::time::Instant::now());
+    let start = Instant::now();
+    let unsent = client.create("/last", b"").send();
     drop(runtime);
     assert!(matches!(
         client.get("/").wait(),
@@ -72,15 +74,12 @@ fn the_end_of_a_runtime_closes_its_sessions(env: &Env) {
     ));
     // Either its answer has come in time, or it fails; it does not hang.
     drop(unsent.wait());
-    gone.wait_timeout(LIMIT).unwrap();
-    let elapsed = in_time.elapsed();
-    assert!(elapsed < client_timeout(&other) / 2, "took {elapsed:?}");
+    gone.wait_for(LIMIT).unwrap().unwrap();
+    let elapsed = start.elapsed();
+    let timeout = other.negotiated_timeout().unwrap();
+    assert!(elapsed < timeout / 2, "took {elapsed:?}");
     assert!(!env.session_lives(session));
     assert!(other.exists("/last").wait().unwrap().is_some());
-}
-
-fn client_timeout(client: &Client) -> std::time::Duration {
-    client.session_timeout().unwrap()
 }
 
 #[test]
@@ -105,45 +104,28 @@ fn the_end_of_a_runtime_closes_its_sessions_on_3_9() {
     support::run(place, "end_of_runtime", on_multi_thread, test);
 }
 
-/// What a handler's module is for: every test of the suite, on every server.
-macro_rules! mount_everywhere {
-    ($make:path, $run:path) => {
-        use crate::support::{self, Env, Place};
-
-        fn run(place: Place, name: &str, test: fn(&Env)) {
-            support::run(place, name, $make, test);
-        }
-
-        mod on_3_8 {
-            crate::suite::mount! {
-                [ignore = "needs a real ZooKeeper: cargo xtask test"]
-                Place::Real(zk_testkit::Version::V3_8), $run
-            }
-        }
-
-        mod on_3_9 {
-            crate::suite::mount! {
-                [ignore = "needs a real ZooKeeper: cargo xtask test"]
-                Place::Real(zk_testkit::Version::V3_9), $run
-            }
-        }
-
-        mod on_zk_server {
-            crate::suite::mount! { [] Place::Embedded(zk_server::Release::V3_9), $run }
-        }
-    };
-}
-
 mod current_thread {
-    mount_everywhere! { super::on_current_thread, crate::on_tokio::current_thread::run }
+    use crate::support::{self, Env, Place};
+
+    fn run(place: Place, name: &str, test: fn(&Env)) {
+        support::run(place, name, super::on_current_thread, test);
+    }
+
+    super::mount_on_all! { crate::on_tokio::current_thread::run }
 }
 
 mod multi_thread {
-    mount_everywhere! { super::on_multi_thread, crate::on_tokio::multi_thread::run }
+    use crate::support::{self, Env, Place};
+
+    fn run(place: Place, name: &str, test: fn(&Env)) {
+        support::run(place, name, super::on_multi_thread, test);
+    }
+
+    super::mount_on_all! { crate::on_tokio::multi_thread::run }
 
     mod on_zk_server_as_before {
-        crate::suite::mount! {
-            [] Place::Embedded(zk_server::Release::V3_8), crate::on_tokio::multi_thread::run
-        }
+        use super::super::mount;
+
+        mount! { [] Place::Embedded(zk_server::Release::V3_8), crate::on_tokio::multi_thread::run }
     }
 }
