@@ -97,19 +97,20 @@ impl<R: Runtime> Driver<R> {
         // Has the session been visited since the last news, and does it want nothing more?
         let mut rests = false;
         for _ in 0..TURNS {
-            let after = match self.hear(cx, &mut scratch) {
+            let heard = self.hear(cx, &mut scratch);
+            let after = match heard {
                 Some(after) => after,
                 None if rests => After::Rest,
                 None => self.turn(cx, None, &mut scratch),
             };
-            match after {
-                After::Finished if self.closing.is_empty() => return Poll::Ready(()),
-                After::Finished | After::Rest if self.sleep(cx) => return Poll::Pending,
-                After::Finished | After::More => {}
-                // The links are polled once more: each of them has to promise to wake the task.
-                After::Rest => {}
+            if after == After::Finished && self.closing.is_empty() {
+                return Poll::Ready(());
             }
-            rests = after == After::Rest;
+            // After news the links are polled once more: each has to promise to wake the task.
+            if heard.is_none() && after != After::More && self.sleep(cx) {
+                return Poll::Pending;
+            }
+            rests = after == After::Rest && heard.is_some();
         }
         cx.waker().wake_by_ref();
         Poll::Pending

@@ -1,4 +1,4 @@
-//! Drives [`zk_client`]'s clients on [async-io](async_io), smol's reactor.
+//! Drives [`zk_client`]'s clients on [`async_io`], smol's reactor.
 //!
 //! ```
 //! # let server = zk_server::Server::builder().quiet().start()?;

@@ -1,4 +1,4 @@
-//! Drives [`zk_client`]'s clients on a [tokio](::tokio) runtime.
+//! Drives [`zk_client`]'s clients on a [`tokio`] runtime.
 //!
 //! ```
 //! # let server = zk_server::Server::builder().quiet().start()?;
