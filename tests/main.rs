@@ -7,6 +7,7 @@
 //! |---|---|---|---|
 //! | `on_threads::on_zk_server`, `..._as_before` | threads | TCP | `zk-server` in this process, as 3.9 and as 3.8 |
 //! | `on_threads::on_3_9`, `on_3_8` | threads | TCP | real ones, in Java |
+//! | `on_tokio`, `on_smol`, the same | tokio, smol | TCP | both |
 //! | `on_sim::as_3_9`, `as_3_8` | simulator | simulated | `zk-server` on a simulated machine |
 //!
 //! The tests on TCP share one server of each kind, which starts with the first test that needs it; a
@@ -77,7 +78,9 @@
 mod differential;
 mod faults;
 mod on_sim;
+mod on_smol;
 mod on_threads;
+mod on_tokio;
 mod peers;
 mod suite;
 mod support;

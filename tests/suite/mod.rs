@@ -280,4 +280,28 @@ macro_rules! mount {
     };
 }
 
-pub(crate) use mount;
+/// Makes every test of the suite one of the module it is used in, once for each version of the real
+/// server, and once for ours.
+macro_rules! mount_on_all {
+    ($run:path) => {
+        mod on_3_8 {
+            $crate::suite::mount! {
+                [ignore = "needs a real ZooKeeper: cargo xtask test"]
+                Place::Real(zk_testkit::Version::V3_8), $run
+            }
+        }
+
+        mod on_3_9 {
+            $crate::suite::mount! {
+                [ignore = "needs a real ZooKeeper: cargo xtask test"]
+                Place::Real(zk_testkit::Version::V3_9), $run
+            }
+        }
+
+        mod on_zk_server {
+            $crate::suite::mount! { [] Place::Embedded(zk_server::Release::V3_9), $run }
+        }
+    };
+}
+
+pub(crate) use {mount, mount_on_all};

@@ -14,12 +14,13 @@ use std::{fmt, io};
 use crate::threads::{BlockingPool, lock};
 
 /// What a look-up gives. Never an empty list.
-pub(crate) type Answer = Result<Arc<[SocketAddr]>, io::ErrorKind>;
+pub type Answer = Result<Arc<[SocketAddr]>, io::ErrorKind>;
 
 /// Looks up one name.
-pub(crate) type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+pub type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-pub(crate) struct Resolver {
+/// Looks names up, on threads of a pool.
+pub struct Resolver {
     pool: Arc<BlockingPool>,
     look_up: Box<LookUp>,
     /// Names that are being looked up, or are to be.
@@ -35,18 +36,19 @@ struct Question {
 
 /// Held by one who waits for an answer.
 #[derive(Debug)]
-pub(crate) struct Wanted;
+pub struct Wanted;
 
 impl Resolver {
     /// One that asks the operating system.
-    pub(crate) fn new(pool: Arc<BlockingPool>) -> Arc<Self> {
+    pub fn new(pool: Arc<BlockingPool>) -> Arc<Self> {
         Self::with(
             pool,
             Box::new(|host| (host, 0).to_socket_addrs().map(Iterator::collect)),
         )
     }
 
-    pub(crate) fn with(pool: Arc<BlockingPool>, look_up: Box<LookUp>) -> Arc<Self> {
+    /// One that asks `look_up`.
+    pub fn with(pool: Arc<BlockingPool>, look_up: Box<LookUp>) -> Arc<Self> {
         Arc::new(Self {
             pool,
             look_up,
@@ -55,7 +57,7 @@ impl Resolver {
     }
 
     /// The address itself, if `host` is one and need not be looked up.
-    pub(crate) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+    pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
         host.parse::<IpAddr>()
             .ok()
             .map(|ip| SocketAddr::new(ip, port))
@@ -63,7 +65,7 @@ impl Resolver {
 
     /// Looks `host` up now and calls `answer` on another thread, or here if there is no thread to
     /// be had. `answer` is dropped instead if what this returns was dropped before.
-    pub(crate) fn ask(
+    pub fn ask(
         self: &Arc<Self>,
         host: &str,
         port: u16,

@@ -9,17 +9,17 @@ use std::{fmt, io, thread};
 
 /// Locks. A panic elsewhere does not matter: nothing that these locks protect is left half done
 /// by code that can panic.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The threads of one handler.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Threads(Arc<AtomicUsize>);
+pub struct Threads(Arc<AtomicUsize>);
 
 impl Threads {
     /// Runs `body` on a thread of its own.
-    pub(crate) fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.0.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(Arc::clone(&self.0));
         let body = move || {
@@ -33,7 +33,7 @@ impl Threads {
     }
 
     /// How many run.
-    pub(crate) fn running(&self) -> usize {
+    pub fn running(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -48,7 +48,7 @@ impl Drop for Counted {
 
 /// A few threads for what the operating system only offers as a call that blocks, such as looking
 /// up a name. They start when there is something to do, and end when there is not.
-pub(crate) struct BlockingPool {
+pub struct BlockingPool {
     name: &'static str,
     threads: Threads,
     limit: usize,
@@ -69,12 +69,7 @@ struct State {
 impl BlockingPool {
     /// A pool of at most `limit` threads, each of which ends after having had nothing to do for
     /// `linger`.
-    pub(crate) fn new(
-        name: &'static str,
-        threads: Threads,
-        limit: usize,
-        linger: Duration,
-    ) -> Arc<Self> {
+    pub fn new(name: &'static str, threads: Threads, limit: usize, linger: Duration) -> Arc<Self> {
         let (state, work) = (Mutex::default(), Condvar::new());
         Arc::new(Self {
             name,
@@ -87,7 +82,7 @@ impl BlockingPool {
     }
 
     /// Queues `job`. It is dropped unrun if there is no thread and none can be started.
-    pub(crate) fn run(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn run(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.queue.push_back(Box::new(job));
         if state.queue.len() <= state.idle {

@@ -7,7 +7,7 @@ use std::time::Instant;
 /// `Instant` stands still then on Linux, and the servers' clocks do not. So this counts from one
 /// instant of this process by `CLOCK_BOOTTIME`. All handlers of a process agree on the time.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     use std::sync::OnceLock;
     use std::time::Duration;
 
@@ -25,12 +25,12 @@ pub(crate) fn now() -> Instant {
 
 /// The time. Elsewhere than on Linux `Instant` is what there is.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Host name and process id, such as `web-7-4711`.
-pub(crate) fn identity() -> String {
+pub fn identity() -> String {
     format!("{}-{}", host_name(), std::process::id())
 }
 
@@ -49,7 +49,7 @@ fn host_name() -> String {
 }
 
 /// The seed of one client's random numbers.
-pub(crate) fn entropy() -> [u8; 32] {
+pub fn entropy() -> [u8; 32] {
     let mut seed = [0; 32];
     if let Err(error) = getrandom::fill(&mut seed) {
         // Early in a boot, or in a sandbox without the system call. Better than nothing: the

@@ -31,20 +31,21 @@ const SPARE_QUEUES: usize = 64;
 /// How long a worker too many stays.
 const SHORT_LINGER: Duration = Duration::from_millis(100);
 
-/// See [`ThreadsHandlerBuilder`](crate::ThreadsHandlerBuilder).
+/// How many workers there are, and when there are more.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Workers that run at the same time, not counting those that block.
-    pub(crate) parallel: usize,
+    pub parallel: usize,
     /// Workers, all in all.
-    pub(crate) workers: usize,
+    pub workers: usize,
     /// How long work waits while nobody takes any, before the standby steps in.
-    pub(crate) patience: Duration,
+    pub patience: Duration,
     /// How long a worker with nothing to do stays.
-    pub(crate) linger: Duration,
+    pub linger: Duration,
 }
 
-pub(crate) struct Workers {
+/// The threads for callbacks, and for tasks where no runtime polls them.
+pub struct Workers {
     limits: Limits,
     threads: Threads,
     state: Mutex<State>,
@@ -92,7 +93,8 @@ thread_local! {
 }
 
 impl Workers {
-    pub(crate) fn new(limits: Limits, threads: Threads) -> Arc<Self> {
+    /// None yet.
+    pub fn new(limits: Limits, threads: Threads) -> Arc<Self> {
         Arc::new(Self {
             limits,
             threads,
@@ -115,7 +117,7 @@ impl Workers {
     }
 
     /// Queues a callback behind those of the same client.
-    pub(crate) fn dispatch(self: &Arc<Self>, client: u64, callback: Callback) {
+    pub fn dispatch(self: &Arc<Self>, client: u64, callback: Callback) {
         let mut state = lock(&self.state);
         if let Some(queue) = state.queues.get_mut(&client) {
             queue.push_back(callback);
@@ -128,12 +130,12 @@ impl Workers {
     }
 
     /// Queues a task to be polled.
-    pub(crate) fn run_task(self: &Arc<Self>, task: Arc<RunningTask>) {
+    pub fn run_task(self: &Arc<Self>, task: Arc<RunningTask>) {
         self.push(lock(&self.state), Job::Task(task));
     }
 
     /// This thread is about to wait for something. If it is a worker, another one takes its place.
-    pub(crate) fn about_to_block() {
+    pub fn about_to_block() {
         WORKER.with_borrow_mut(|worker| {
             let Some((workers, blocked @ false)) = worker else {
                 return;
@@ -145,13 +147,18 @@ impl Workers {
         });
     }
 
+    /// Is this thread one of some handler's workers?
+    pub fn is_worker() -> bool {
+        WORKER.with_borrow(Option::is_some)
+    }
+
     /// An I/O loop has started: idle workers stay for a while.
-    pub(crate) fn loop_started(&self) {
+    pub fn loop_started(&self) {
         lock(&self.state).loops += 1;
     }
 
     /// An I/O loop has ended: with the last one, idle workers go.
-    pub(crate) fn loop_ended(&self) {
+    pub fn loop_ended(&self) {
         lock(&self.state).loops -= 1;
         self.work.notify_all();
         self.stalled.notify_all();
@@ -159,11 +166,12 @@ impl Workers {
 
     /// Is there work, and was no thread to be had for it? The I/O loop then [tries](Self::retry)
     /// again from time to time.
-    pub(crate) fn is_starved(&self) -> bool {
+    pub fn is_starved(&self) -> bool {
         self.starved.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn retry(self: &Arc<Self>) {
+    /// Tries again to start a thread for the work there is.
+    pub fn retry(self: &Arc<Self>) {
         self.rouse(&mut lock(&self.state));
     }
 

@@ -22,7 +22,7 @@ const POLLED: u8 = 2;
 const WOKEN: u8 = 3;
 
 /// One task, until it ends.
-pub(crate) struct RunningTask {
+pub struct RunningTask {
     workers: Arc<Workers>,
     stage: AtomicU8,
     /// `None` while it is polled, and after its end.
@@ -30,7 +30,8 @@ pub(crate) struct RunningTask {
 }
 
 impl RunningTask {
-    pub(crate) fn start(workers: &Arc<Workers>, task: Task) {
+    /// Queues it to be polled for the first time.
+    pub fn start(workers: &Arc<Workers>, task: Task) {
         let running = Self {
             workers: Arc::clone(workers),
             stage: AtomicU8::new(WAITING),
@@ -40,7 +41,7 @@ impl RunningTask {
     }
 
     /// Polls it once.
-    pub(crate) fn poll(self: Arc<Self>) {
+    pub fn poll(self: Arc<Self>) {
         // A read-modify-write, as in `wake`: either this sees all that the waking thread did before,
         // or that one sees this.
         self.stage.swap(POLLED, Ordering::AcqRel);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 /// Tells a forked child from its parent. In the child there are no threads but the one that forked.
 #[derive(Clone, Debug)]
-pub(crate) struct Process(Arc<Known>);
+pub struct Process(Arc<Known>);
 
 #[derive(Debug)]
 struct Known {
@@ -17,7 +17,7 @@ struct Known {
 
 impl Process {
     /// One that asks `current` which process it is in.
-    pub(crate) fn new(current: fn() -> u32) -> Self {
+    pub fn new(current: fn() -> u32) -> Self {
         Self(Arc::new(Known {
             home: OnceLock::new(),
             current,
@@ -26,13 +26,13 @@ impl Process {
     }
 
     /// A thread is about to be started. `false`: those started before are in another process.
-    pub(crate) fn settle(&self) -> bool {
+    pub fn settle(&self) -> bool {
         self.0.home.get_or_init(self.0.current);
         !self.is_forked()
     }
 
     /// Asks the operating system.
-    pub(crate) fn is_forked(&self) -> bool {
+    pub fn is_forked(&self) -> bool {
         let forked = self
             .0
             .home
@@ -45,7 +45,7 @@ impl Process {
     }
 
     /// Has the operating system said so before?
-    pub(crate) fn is_known_to_be_forked(&self) -> bool {
+    pub fn is_known_to_be_forked(&self) -> bool {
         self.0.forked.load(Ordering::Relaxed)
     }
 }
