@@ -10,9 +10,9 @@ use zk_handler_smol::SmolHandler;
 use zk_server::Release;
 
 use crate::suite::{mount, mount_on_all};
-use crate::support::{self, Env, LIMIT, Place, session_of, wait_until};
+use crate::support::{self, Env, LIMIT, Place, Server, session_of, wait_until};
 
-fn own_thread() -> Arc<dyn Handler> {
+fn own_thread(_: &Server) -> Arc<dyn Handler> {
     Arc::new(SmolHandler::new())
 }
 
@@ -26,7 +26,7 @@ fn handler_on(executor: &Arc<Executor<'static>>) -> SmolHandler {
 }
 
 /// An executor that two threads run.
-fn on_executor() -> Arc<dyn Handler> {
+fn on_executor(_: &Server) -> Arc<dyn Handler> {
     static EXECUTOR: OnceLock<Arc<Executor<'static>>> = OnceLock::new();
     let executor = EXECUTOR.get_or_init(|| {
         let executor = Arc::<Executor<'static>>::default();

@@ -9,7 +9,7 @@ use zk_handler_tokio::TokioHandler;
 use zk_server::Release;
 
 use crate::suite::{mount, mount_on_all};
-use crate::support::{self, Env, LIMIT, Place, session_of, wait_until};
+use crate::support::{self, Env, LIMIT, Place, Server, session_of, wait_until};
 
 /// Workers of the runtime with several.
 fn multi_thread() -> Runtime {
@@ -20,13 +20,13 @@ fn multi_thread() -> Runtime {
         .unwrap()
 }
 
-fn on_multi_thread() -> Arc<dyn Handler> {
+fn on_multi_thread(_: &Server) -> Arc<dyn Handler> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(multi_thread);
     Arc::new(TokioHandler::new(runtime.handle().clone()))
 }
 
-fn on_current_thread() -> Arc<dyn Handler> {
+fn on_current_thread(_: &Server) -> Arc<dyn Handler> {
     static RUNTIME: OnceLock<Handle> = OnceLock::new();
     let handle = RUNTIME.get_or_init(|| {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
