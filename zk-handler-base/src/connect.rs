@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use zk_client::{AsyncResult, Error};
+use zk_client::AsyncResult;
 use zk_proto::ServerAddr;
 
 use crate::{Answer, Resolver, Runtime, Socket};
@@ -42,9 +42,7 @@ async fn look_up(resolver: &Arc<Resolver>, server: &ServerAddr) -> Answer {
     let (completer, answer) = AsyncResult::pair();
     // Lives as long as somebody wants to know.
     let _wanted = resolver.ask(host, port, move |found| completer.complete(Ok(found)));
-    answer
-        .await
-        .unwrap_or_else(|_: Error| Err(ErrorKind::NotFound))
+    answer.await.unwrap_or(Err(ErrorKind::NotFound))
 }
 
 /// Where nothing listens, a port of this machine can be connected to itself.
