@@ -116,9 +116,11 @@ fn the_runtime_is_that_of_the_call_or_of_the_first_poll() {
 #[test]
 fn what_is_missing_is_told() {
     let no_runtime = crate::connect("127.0.0.1:1").wait().unwrap_err();
-    let kind = |error: &Error| match error {
-        Error::Start(StartError::Io { kind, .. }) => Some(*kind),
-        _ => None,
+    let kind = |error: &Error| {
+        let Error::Start(StartError::Io { kind, .. }) = error else {
+            return None;
+        };
+        Some(*kind)
     };
     assert_eq!(kind(&no_runtime), Some(ErrorKind::NotFound), "{no_runtime}");
 
