@@ -34,13 +34,14 @@ pub(crate) fn test(workspace: &Workspace, quick: bool) -> Result<Report, Error> 
             report.step(&name, || Ok(Done::LeftOut("it is not here".to_owned())));
         } else if workspace.root.join("tests/main.rs").exists() {
             let mut suite = cargo(&["test", "--package", "zk-keeper", "--test", "main"]);
-            // The modules of the suite are named for the versions.
+            // The modules with real servers are named for the versions.
             let only = version.to_string().replace('.', "_");
+            let (suites, faults) = (format!("on_{only}"), format!("v{only}"));
             cases(
                 &mut report,
                 &name,
                 suite.env(REAL, "1"),
-                &["--include-ignored", &only],
+                &["--include-ignored", &suites, &faults],
             );
             here += 1;
         } else {
