@@ -30,6 +30,11 @@ const EACH: u64 = 4096;
 const LEAST: u64 = (1 << 20) + 2 * MAX_REPLY as u64;
 /// Large enough for a buffer to be lent.
 const MAX_REPLY: usize = 256 * 1024;
+/// Within which the session is to be closed.
+const LIMIT: Duration = Duration::from_secs(3);
+/// The most attempts meanwhile, however short a session timeout the server names: two servers, and a
+/// pause of 15 ms at least.
+const ATTEMPTS: u64 = 400;
 
 /// A session whose server is hostile.
 ///
@@ -265,22 +270,22 @@ impl World {
 
     /// Ends the session, whether or not the server helps, and looks at what is left.
     fn finish(&mut self) {
-        self.session.close(self.now, Duration::from_secs(3));
-        for _ in 0..200 {
+        self.session.close(self.now, LIMIT);
+        let (end, before) = (self.now + LIMIT, self.session.stats().attempts);
+        loop {
             self.settle();
-            if self.session.is_finished() {
-                break;
-            }
             self.transmit(100);
             self.drain();
-            let next = self.session.poll_timeout();
             if self.session.is_finished() {
                 break;
             }
-            self.now = self.now.max(next.expect("something is awaited"));
+            assert!(self.now < end, "the close never ends: {:?}", self.session);
+            let next = self.session.poll_timeout().expect("something is awaited");
+            self.now = self.now.max(next);
             self.session.handle_timeout(self.now);
         }
-        assert!(self.session.is_finished(), "the close never ends");
+        let tried = self.session.stats().attempts - before;
+        assert!(tried <= ATTEMPTS, "{tried} attempts within {LIMIT:?}");
         assert!(self.wires.is_empty(), "connections are left");
         self.checks.finished(&BTreeSet::new());
         let stats = self.session.stats();

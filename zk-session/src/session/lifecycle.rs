@@ -16,6 +16,10 @@ use crate::{
 /// failed server do not all knock at the next one in the same instant.
 const SPREAD: Duration = Duration::from_millis(100);
 
+/// The least session timeout that sets the pace of attempts. One that is shorter cannot be kept
+/// anyway, and must not make a client knock thousands of times a second.
+const LEAST_PACE: Duration = Duration::from_millis(100);
+
 /// A session that was given up is let go after so many servers took it up and did not close it.
 const MAX_REFUSALS: u32 = 3;
 
@@ -66,9 +70,14 @@ impl Session {
         });
     }
 
+    /// The session timeout, as far as attempts and the pauses between them go by it.
+    fn pace(&self) -> Duration {
+        self.timeout().max(LEAST_PACE)
+    }
+
     /// How long one attempt may take.
     fn budget(&self) -> Duration {
-        let t = self.timeout();
+        let t = self.pace();
         self.config.connect_timeout.unwrap_or_else(|| {
             let share = t * 2 / 3 / u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
             share.max((t / 2).min(Duration::from_millis(500)))
@@ -158,7 +167,7 @@ impl Session {
 
     fn suspend(&mut self, since: Instant, error: LinkError) {
         self.counters.losses += 1;
-        let fresh = self.now - since < self.timeout() / 3;
+        let fresh = self.now - since < self.pace() / 3;
         if !fresh {
             self.backoff.reset();
         }
@@ -187,7 +196,7 @@ impl Session {
         } else if fresh {
             self.pause();
         } else {
-            let spread = SPREAD.min(self.timeout() / 20);
+            let spread = SPREAD.min(self.pace() / 20);
             self.retry_at = Some(self.now + spread.mul_f64(self.rng.unit()));
         }
     }
@@ -196,7 +205,7 @@ impl Session {
     /// a server that takes sessions up just to drop them must not be asked again and again.
     pub(super) fn is_fresh_link(&self) -> bool {
         self.link.as_ref().is_some_and(|link| match link.stage {
-            Stage::Active { since } => self.now - since < self.timeout() / 3,
+            Stage::Active { since } => self.now - since < self.pace() / 3,
             Stage::Connecting
             | Stage::Greeting { .. }
             | Stage::Sasl { .. }
@@ -216,7 +225,7 @@ impl Session {
     fn longest_pause(&self) -> Duration {
         let alive = self.identity.is_some() && self.state != State::Lost;
         if alive {
-            self.timeout() / 4
+            self.pace() / 4
         } else {
             Duration::MAX
         }

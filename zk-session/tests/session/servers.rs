@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use zk_proto::ServerAddr;
-use zk_session::{BackoffPolicy, CloseOutcome, Event, LinkError, State, StateReason};
+use zk_session::{BackoffPolicy, CloseOutcome, Event, GiveUp, LinkError, State, StateReason};
 
 use crate::rig::expect::{get, get_watched};
 use crate::rig::{Rig, SID, T, ms, server};
@@ -205,6 +205,37 @@ fn connections_that_never_last_are_not_made_in_a_storm() {
         "100 in {:?}",
         rig.since_start()
     );
+}
+
+/// A timeout that no connection can keep, with which each attempt was over in less than a
+/// millisecond, and the next one followed at once.
+#[test]
+fn a_tiny_session_timeout_does_not_make_a_storm_of_attempts() {
+    let mut rig = Rig::with(|c| {
+        c.give_up(GiveUp::Never);
+    });
+    let conn = rig.attempt();
+    rig.up(conn);
+    rig.grant(conn, SID, 1, false);
+    rig.connected();
+    rig.cut();
+    rig.suspended();
+    let before = (rig.now, rig.session.stats().attempts);
+    let silent = rig.attempt();
+    rig.pass(ms(33));
+    rig.up(silent);
+    rig.grant(silent, SID, 1, false);
+    assert_eq!(rig.connected(), StateReason::Resumed, "it had some time");
+    rig.cut();
+    rig.suspended();
+    rig.session.close(rig.now, ms(1000));
+    while !rig.session.is_finished() {
+        let at = rig.session.poll_timeout().expect("the limit, at least");
+        rig.advance_to(at);
+    }
+    assert!(rig.now <= before.0 + ms(2000), "the close keeps its limit");
+    let attempts = rig.session.stats().attempts - before.1;
+    assert!((4..60).contains(&attempts), "{attempts} in a second");
 }
 
 #[test]
