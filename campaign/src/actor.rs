@@ -112,7 +112,6 @@ pub(crate) struct Actor {
 
 type Streaming = AsyncResult<zk_client::WatchStream>;
 
-
 /// Runs a program until the end of its run.
 pub(crate) async fn live(scene: Scene, machine: Machine, style: Style, rng: Rng) {
     let mut actor = Actor::start(scene, machine, style, rng);
@@ -214,9 +213,7 @@ impl Actor {
             }
             false
         });
-        if let Some(Poll::Ready(taken)) =
-            self.presenting.as_mut().map(|it| Pin::new(it).poll(cx))
-        {
+        if let Some(Poll::Ready(taken)) = self.presenting.as_mut().map(|it| Pin::new(it).poll(cx)) {
             self.presenting = None;
             self.permitted = taken.is_ok();
         }
@@ -288,7 +285,11 @@ impl Actor {
                 };
                 // Before 3.9 events have no zxid, and so an overflow of them has no known end.
                 let told = self.scene.setup.release == Release::V3_9;
-                let capacity = if self.rng.chance(0.1) && told { 2 } else { 1024 };
+                let capacity = if self.rng.chance(0.1) && told {
+                    2
+                } else {
+                    1024
+                };
                 let result = op.capacity(capacity).send();
                 self.streams.push((target, kind, result));
             }
@@ -534,7 +535,9 @@ impl Drop for Actor {
         let open: Vec<OpNo> = {
             let record = recorder.lock();
             let open = record.open.iter();
-            open.filter(|(_, no)| **no == self.number).map(|(op, _)| *op).collect()
+            open.filter(|(_, no)| **no == self.number)
+                .map(|(op, _)| *op)
+                .collect()
         };
         for op in open {
             recorder.end(at, op, Ended::Unknown);

@@ -59,7 +59,11 @@ impl Part {
             0..=8 => {
                 let target = Target {
                     // There is no node to be made where the view begins.
-                    path: if target.path == "/" { "/x" } else { target.path },
+                    path: if target.path == "/" {
+                        "/x"
+                    } else {
+                        target.path
+                    },
                     ..target
                 };
                 let mode = match rng.below(8) {
@@ -155,7 +159,12 @@ impl Views {
 }
 
 /// Sends one write.
-pub(crate) fn send_write(client: &Client, limit: Option<Duration>, part: &Part, follow: impl Follow) {
+pub(crate) fn send_write(
+    client: &Client,
+    limit: Option<Duration>,
+    part: &Part,
+    follow: impl Follow,
+) {
     match part {
         Part::Create(target, data, mode, shape) => {
             let mut op = client.create(target.path, data);
@@ -281,15 +290,18 @@ pub(crate) fn send_transaction(views: &Views, parts: &[Part], follow: impl Follo
     let roots: Vec<&'static str> = parts.iter().map(|part| part.target().root).collect();
     follow.follow(transaction.commit().send(), move |result| {
         done(result, |results| {
-            let parts = results.into_iter().zip(roots).map(|(result, root)| match result {
-                TransactionResult::Created { path, stat } => Reply::Created {
-                    path: below(root, &path),
-                    stat,
-                },
-                TransactionResult::Deleted => Reply::Deleted,
-                TransactionResult::Set(stat) => Reply::Set(Some(stat)),
-                TransactionResult::Checked => Reply::Checked,
-            });
+            let parts = results
+                .into_iter()
+                .zip(roots)
+                .map(|(result, root)| match result {
+                    TransactionResult::Created { path, stat } => Reply::Created {
+                        path: below(root, &path),
+                        stat,
+                    },
+                    TransactionResult::Deleted => Reply::Deleted,
+                    TransactionResult::Set(stat) => Reply::Set(Some(stat)),
+                    TransactionResult::Checked => Reply::Checked,
+                });
             Reply::Multi(parts.collect())
         })
     });
@@ -370,7 +382,12 @@ impl Look {
 }
 
 /// Sends one read.
-pub(crate) fn send_read(client: &Client, limit: Option<Duration>, look: &Look, follow: impl Follow) {
+pub(crate) fn send_read(
+    client: &Client,
+    limit: Option<Duration>,
+    look: &Look,
+    follow: impl Follow,
+) {
     let (target, strength) = (look.target, look.strength);
     macro_rules! send {
         ($op:expr, $plain:expr, $watched:expr) => {{

@@ -16,7 +16,10 @@ const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Which seeds are run, and how.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "for the commands of this package")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "for the commands of this package"
+)]
 pub struct Campaign {
     /// The first seed.
     pub first: u64,
@@ -47,13 +50,20 @@ impl Campaign {
     pub fn run(&self, say: &mut dyn FnMut(&str)) -> bool {
         let (start, mut said) = (Instant::now(), Instant::now());
         let mut sums = Sums::default();
-        say(&format!("seeds {} to {}", self.first, self.first + self.seeds - 1));
+        say(&format!(
+            "seeds {} to {}",
+            self.first,
+            self.first + self.seeds - 1
+        ));
         self.each(|outcome| {
             sums.take(outcome);
             if let Some(failure) = &outcome.failure {
                 let seed = outcome.seed;
                 say(&format!("seed {seed}: {failure}"));
-                let mutant = self.options.mutant.map(|mutant| format!(" --mutant {}", mutant.name));
+                let mutant = self
+                    .options
+                    .mutant
+                    .map(|mutant| format!(" --mutant {}", mutant.name));
                 let mutant = mutant.unwrap_or_default();
                 say(&format!("  cargo xtask sim --seed {seed} --trace{mutant}"));
             }

@@ -198,7 +198,11 @@ impl Eyes {
         let (Some(session), true) = (self.session, client.connected()) else {
             return;
         };
-        let until = Some(client.deadline().map_or(Duration::ZERO, |it| self.claim(it)));
+        let until = Some(
+            client
+                .deadline()
+                .map_or(Duration::ZERO, |it| self.claim(it)),
+        );
         let standing = Standing::Connected { session, until };
         self.recorder
             .stands(self.machine.sim_now(), self.no, standing);

@@ -106,8 +106,17 @@ pub(crate) async fn live(
     let mut count = 0;
     while scene.phase() == Phase::Faults {
         count += 1;
-        let patience = rng.chance(0.25).then(|| rng.pause(Duration::from_millis(30)));
-        let call = act(&client, &mut rng, &guests, format!("guest-{count}"), patience, &machine);
+        let patience = rng
+            .chance(0.25)
+            .then(|| rng.pause(Duration::from_millis(30)));
+        let call = act(
+            &client,
+            &mut rng,
+            &guests,
+            format!("guest-{count}"),
+            patience,
+            &machine,
+        );
         call.await;
         machine.sleep(rng.pause(Duration::from_millis(300))).await;
     }
@@ -131,7 +140,11 @@ async fn act(
 ) {
     let ephemeral = rng.chance(0.5);
     let create = || {
-        let op = client.create("/g/n-", mark.clone()).protected().sequential().make_path();
+        let op = client
+            .create("/g/n-", mark.clone())
+            .protected()
+            .sequential()
+            .make_path();
         if ephemeral { op.ephemeral() } else { op }
     };
     let made = match rng.below(6) {

@@ -81,7 +81,9 @@ impl Command {
             return ExitCode::SUCCESS;
         }
         if self.list {
-            MUTANTS.iter().for_each(|mutant| println!("{}", mutant.name));
+            MUTANTS
+                .iter()
+                .for_each(|mutant| println!("{}", mutant.name));
             return ExitCode::SUCCESS;
         }
         if let Some(seed) = self.seed {
@@ -89,10 +91,14 @@ impl Command {
         }
         let clock = SystemTime::now().duration_since(UNIX_EPOCH);
         let campaign = Campaign {
-            first: self.first.unwrap_or(clock.map_or(0, |time| time.as_secs() * 1_000_000)),
+            first: self
+                .first
+                .unwrap_or(clock.map_or(0, |time| time.as_secs() * 1_000_000)),
             seeds: self.seeds.unwrap_or(if self.mutants { 300 } else { 1000 }),
             threads: self.threads.unwrap_or(2),
-            limit: self.minutes.map(|minutes| Duration::from_secs(60 * minutes)),
+            limit: self
+                .minutes
+                .map(|minutes| Duration::from_secs(60 * minutes)),
             options: self.options,
         };
         let good = if self.mutants {
@@ -100,7 +106,11 @@ impl Command {
         } else {
             campaign.run(&mut |line| println!("{line}"))
         };
-        if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -111,7 +121,10 @@ fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
 fn one(seed: u64, options: Options) -> ExitCode {
     let outcome = run(seed, options);
     print!("{}{}", outcome.trace, outcome.history);
-    println!("seed {seed}: {:?}, {} events, trace {:032x}", outcome.time, outcome.events, outcome.hash);
+    println!(
+        "seed {seed}: {:?}, {} events, trace {:032x}",
+        outcome.time, outcome.events, outcome.hash
+    );
     for (what, count) in &outcome.counts {
         println!("  {count:>8} {what}");
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zk_proto::SessionId;
 use zk_sim::check::{self, Deposed, Ends, Event, Summary};
-use zk_sim::{FaultKind, FaultPlan, Rng, Sim};
+use zk_sim::{Rng, Sim};
 
 use crate::Mutant;
 use crate::actor::{Phase, Scene, live};
@@ -21,7 +21,10 @@ const REST: Duration = Duration::from_secs(180);
 
 /// What is to be done besides.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "for the commands of this package")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "for the commands of this package"
+)]
 pub struct Options {
     /// Keep the lines of the trace.
     pub trace: bool,
@@ -136,17 +139,7 @@ struct Run {
 impl Run {
     fn play(&mut self, options: Options) -> Result<Summary, Failure> {
         self.start_programs();
-        if self.scene.setup.guest.is_some() {
-            let servers: Vec<String> = (1..=self.scene.setup.servers)
-                .map(|number| format!("s{number}"))
-                .collect();
-            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
-            let cuts = FaultPlan::none(&["guest"], &servers)
-                .rate(FaultKind::Cut, 40.0)
-                .rate(FaultKind::Slow, 6.0)
-                .time(self.scene.setup.time);
-            self.sim.cause(&cuts.draw(self.sim.seed()));
-        }
+        self.sim.cause(&self.scene.setup.more_faults(&self.sim));
         for fault in self.sim.unleash(&self.scene.setup.plan) {
             let what = kind_of(&fault.what);
             *self.counts.entry(what).or_default() += 1;
@@ -171,7 +164,9 @@ impl Run {
         // What was under way arrives, and so does what the servers do by themselves.
         self.run_for(Duration::from_secs(2))?;
         let commits = self.servers.commits();
-        let newest = commits.last().map_or(zk_proto::Zxid::ZERO, |(_, txn)| txn.zxid);
+        let newest = commits
+            .last()
+            .map_or(zk_proto::Zxid::ZERO, |(_, txn)| txn.zxid);
         self.run_for(Duration::from_secs(1))?;
         self.wait(|stage| stage.rests())?;
         self.scene.stages().iter().for_each(|stage| stage.drain());
@@ -209,7 +204,13 @@ impl Run {
             let machine = self.sim.machine("guest");
             let rng = self.sim.rng("guest");
             let guests = Arc::clone(&self.guests);
-            let guest = guest::live(self.scene.clone(), machine.clone(), style.clone(), rng, guests);
+            let guest = guest::live(
+                self.scene.clone(),
+                machine.clone(),
+                style.clone(),
+                rng,
+                guests,
+            );
             drop(machine.spawn(guest));
         }
         for (name, programs) in by_machine {
@@ -269,7 +270,7 @@ impl Run {
         self.counts.insert("calls of guests", judged as u64);
         let options = check::Options {
             ends: Ends::All,
-            deposed: if self.scene.setup.servers > 1 {
+            deposed: if self.scene.setup.servers > 1 && !self.scene.setup.steady {
                 Deposed::Possible
             } else {
                 Deposed::Never

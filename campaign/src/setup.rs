@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use zk_client::{BackoffPolicy, Builder, Client, GiveUp};
-use zk_server::{Options, Release};
+use crate::Mutant;
 #[cfg(zk_planted)]
 use crate::mutants::Site;
-use crate::Mutant;
-use zk_sim::{FaultKind, FaultPlan, Latency, Rng, Sim};
+use zk_client::{BackoffPolicy, Builder, Client, GiveUp};
+use zk_server::{Options, Release};
+use zk_sim::{Fault, FaultKind, FaultPlan, Latency, Rng, Sim, What};
 
 /// Servers and clients of a run, and what goes wrong.
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ pub(crate) struct Setup {
     pub(crate) pause: Duration,
     /// Whether clocks are right enough for what clients say of their sessions to be true.
     pub(crate) truthful: bool,
+    /// No leader is ever deposed.
+    pub(crate) steady: bool,
+    /// Servers are cut off from each other, and clients reach all of them.
+    pub(crate) splits: bool,
     /// There is a program of whose writes checkers are not told.
     pub(crate) guest: Option<Style>,
     /// Instead of faults, a server answers with sessions that are not the right ones.
@@ -78,7 +82,10 @@ impl Setup {
         let programs = (0..programs)
             .map(|index| {
                 let style = Style::draw(rng, tick);
-                (format!("app{}", index % machines + 1), Style { index, ..style })
+                (
+                    format!("app{}", index % machines + 1),
+                    Style { index, ..style },
+                )
             })
             .collect();
         let time = rng.duration(Duration::from_secs(8), Duration::from_secs(30));
@@ -92,6 +99,8 @@ impl Setup {
             time,
             pause: rng.duration(Duration::from_millis(60), Duration::from_millis(400)),
             truthful: true,
+            steady: false,
+            splits: false,
             guest: None,
             substitutes: false,
             mutant: None,
@@ -111,9 +120,15 @@ impl Setup {
     }
 
     fn faults(&mut self, rng: &mut Rng) -> FaultPlan {
-        let servers: Vec<String> = (1..=self.servers).map(|number| format!("s{number}")).collect();
+        let servers: Vec<String> = (1..=self.servers)
+            .map(|number| format!("s{number}"))
+            .collect();
         let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
-        let mut machines: Vec<&str> = self.programs.iter().map(|(name, _)| name.as_str()).collect();
+        let mut machines: Vec<&str> = self
+            .programs
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         machines.sort_unstable();
         machines.dedup();
         let mut plan = FaultPlan::new(&machines, &servers);
@@ -128,6 +143,18 @@ impl Setup {
         if rng.chance(0.1) {
             plan = plan.rate(FaultKind::ServerClockJump, 1.0);
             self.truthful = false;
+        } else if self.servers > 1 && rng.chance(0.3) {
+            let kinds = [
+                FaultKind::Partition,
+                FaultKind::PartitionOneWay,
+                FaultKind::Slow,
+                FaultKind::ServerPause,
+                FaultKind::ServerCrash,
+            ];
+            plan = kinds.into_iter().fold(plan, FaultPlan::without);
+            self.steady = true;
+        } else if self.servers > 1 && rng.chance(0.4) {
+            self.splits = true;
         }
         let drift = match rng.below(4) {
             0 => 0,
@@ -139,6 +166,41 @@ impl Setup {
             .time(self.time)
             .intensity(intensity)
             .splits([0.0, 0.05, 0.3][rng.below(3)])
+    }
+
+    /// What goes wrong besides the plan.
+    pub(crate) fn more_faults(&self, sim: &Sim) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let servers: Vec<String> = (1..=self.servers)
+            .map(|number| format!("s{number}"))
+            .collect();
+        if self.guest.is_some() {
+            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+            let cuts = FaultPlan::none(&["guest"], &servers)
+                .rate(FaultKind::Cut, 40.0)
+                .time(self.time);
+            faults = cuts.draw(sim.seed());
+        }
+        if self.splits {
+            let mut rng = sim.rng("splits");
+            let mut at = rng.pause(Duration::from_secs(4));
+            while at < self.time {
+                let alone = rng.below(self.servers);
+                let lasts = rng.duration(Duration::from_millis(200), Duration::from_secs(8));
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                for (place, server) in servers.iter().enumerate() {
+                    let group = if place == alone { &mut one } else { &mut other };
+                    group.push(server.clone());
+                }
+                faults.push(Fault {
+                    at,
+                    lasts: lasts.min(self.time - at),
+                    what: What::Partition { one, other },
+                });
+                at += lasts + rng.pause(Duration::from_secs(4));
+            }
+        }
+        faults
     }
 
     /// Options of servers.
@@ -154,7 +216,9 @@ impl Setup {
     /// Options of a client.
     pub(crate) fn client(&self, hosts: &str, style: &Style) -> Builder {
         let mut builder = Client::builder(hosts);
-        builder.session_timeout(style.timeout).give_up(style.give_up);
+        builder
+            .session_timeout(style.timeout)
+            .give_up(style.give_up);
         #[cfg(zk_planted)]
         if let Some(Site::Client(planted)) = self.mutant.map(|mutant| mutant.site) {
             builder.planted(planted);

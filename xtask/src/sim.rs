@@ -28,7 +28,9 @@ pub(crate) fn sim(workspace: &Workspace, arguments: &[&str]) -> Result<bool, Err
 /// Fresh seeds, and all planted faults.
 pub(crate) fn step(workspace: &Workspace) -> Result<Done, Error> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH);
-    let first = clock.map_or(0, |time| time.as_secs() * 1_000_000).to_string();
+    let first = clock
+        .map_or(0, |time| time.as_secs() * 1_000_000)
+        .to_string();
     let mut last = String::new();
     let seeds = ["--first", &first, "--seeds", SEEDS];
     if !run(workspace, &seeds, false, LONG, &mut last)? {

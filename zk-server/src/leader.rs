@@ -191,7 +191,8 @@ impl Leader {
                 let alive = alive || {
                     let raises = self.options.planted == Some(crate::Planted::RaiseDead);
                     if raises {
-                        self.sessions.add(now, session, timeout, Some(ticket.member));
+                        self.sessions
+                            .add(now, session, timeout, Some(ticket.member));
                     }
                     raises
                 };
@@ -249,8 +250,7 @@ impl Leader {
         let taken = self.zxid;
         self.zxid = Zxid(self.zxid.0 + 1);
         #[cfg(zk_planted)]
-        if let (TxnKind::Error(_), Some(crate::Planted::ReuseZxid)) =
-            (&kind, self.options.planted)
+        if let (TxnKind::Error(_), Some(crate::Planted::ReuseZxid)) = (&kind, self.options.planted)
         {
             self.zxid = taken;
         }

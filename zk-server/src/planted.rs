@@ -2,7 +2,10 @@
 
 /// What a server does wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "for campaigns of this workspace only")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "for campaigns of this workspace only"
+)]
 pub enum Planted {
     /// Every tenth event is not sent.
     DropEvent,

@@ -11,9 +11,7 @@ use std::{
 use bytes::Bytes;
 use zk_proto::SessionId;
 
-use crate::{
-    ConnId, Fault, FromLeader, Leader, Matcher, Member, Options, Output, Role, Tree, Txn,
-};
+use crate::{ConnId, Fault, FromLeader, Leader, Matcher, Member, Options, Output, Role, Tree, Txn};
 
 /// A ZooKeeper in memory, without I/O: a driver calls it.
 ///

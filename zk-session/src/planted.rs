@@ -2,7 +2,10 @@
 
 /// What a session does wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "for campaigns of this workspace only")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "for campaigns of this workspace only"
+)]
 pub enum Planted {
     /// Watches are not put back after a reconnect.
     SkipRestore,

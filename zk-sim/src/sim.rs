@@ -120,7 +120,10 @@ impl Sim {
         let mut seed = [0; 32];
         let mut rng = self.world.seeds.stream(&format!("server {address}"), 0);
         rng.fill(&mut seed);
-        self.server(address, StandaloneServer::new(options.into(), seed, self.world.time()))
+        self.server(
+            address,
+            StandaloneServer::new(options.into(), seed, self.world.time()),
+        )
     }
 
     /// Starts the members of an ensemble, each at an address such as `s1:2181` and on a machine of its

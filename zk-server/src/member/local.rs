@@ -81,8 +81,7 @@ impl Shared {
                 client.end(Ending::Flush);
             }
             #[cfg(zk_planted)]
-            Request::Sync { path }
-                if self.options.planted == Some(crate::Planted::LocalSync) => {
+            Request::Sync { path } if self.options.planted == Some(crate::Planted::LocalSync) => {
                 client.reply(xid, zxid, |_, out| {
                     put_text(out, path);
                     Ok(())

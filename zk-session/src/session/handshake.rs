@@ -153,8 +153,7 @@ impl Session {
         let timeout = Duration::from_millis(u64::try_from(response.timeout).unwrap_or(1));
         #[cfg(zk_planted)]
         let same = same
-            || (offered != SessionId::NONE
-                && self.is_planted(crate::Planted::SilentSubstitution));
+            || (offered != SessionId::NONE && self.is_planted(crate::Planted::SilentSubstitution));
         if !same && (offered != SessionId::NONE || self.state != State::Lost) {
             self.lose_session(StateReason::Substituted);
         }
@@ -361,9 +360,10 @@ impl Session {
         if self.watches.len() > 0 {
             self.restore = Some(Restore::new(self.gap_from.unwrap_or(self.last_zxid)));
             #[cfg(zk_planted)]
-            if let (true, Some(restore)) =
-                (self.is_planted(crate::Planted::RestoreTooNew), &mut self.restore)
-            {
+            if let (true, Some(restore)) = (
+                self.is_planted(crate::Planted::RestoreTooNew),
+                &mut self.restore,
+            ) {
                 restore.since = Zxid(i64::MAX);
             }
             self.unreconciled = self.watches.unserved();

@@ -381,7 +381,10 @@ impl Session {
             return false;
         }
         for slot in std::mem::take(&mut self.in_flight) {
-            let copy = self.planted_copies.iter().position(|(id, _)| *id == slot.id);
+            let copy = self
+                .planted_copies
+                .iter()
+                .position(|(id, _)| *id == slot.id);
             if let (true, Some(copy)) = (resends && slot.is_awaited(), copy) {
                 let (_, frame) = self.planted_copies.swap_remove(copy);
                 self.unsent.push_again(slot, &frame);

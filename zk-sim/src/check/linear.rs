@@ -134,11 +134,7 @@ struct Search<'a, O> {
 }
 
 impl<O: fmt::Display> Search<'_, O> {
-    fn run<M: Model<Op = O>>(
-        &mut self,
-        model: &mut M,
-        budget: usize,
-    ) -> Result<Vec<usize>, Stuck> {
+    fn run<M: Model<Op = O>>(&mut self, model: &mut M, budget: usize) -> Result<Vec<usize>, Stuck> {
         let mut failed = Failed::default();
         let mut frames = vec![self.frame(model, None, None)];
         let mut steps = 0;

@@ -474,21 +474,46 @@ fn leaks_are_named() {
 fn how_long_it_takes() {
     for faults in [0, 10, 25, 50] {
         for seed in 1..=6 {
-        let plan = Plan {
-            clients: 10,
-            operations: 5_000,
-            faults,
-            ..Plan::new(seed)
-        };
-        let (history, log) = run(plan);
-        let unknown = history.events().iter().filter(|(_, event)| matches!(event, Event::Ended { ended: Ended::Unknown, .. })).count();
-        let begun = std::time::Instant::now();
-        let without = check_all(&history, &log, Options { budget: 0, ..Options::default() });
-        let basic = begun.elapsed();
-        let begun = std::time::Instant::now();
-        let summary = check_all(&history, &log, Options::default());
-        println!("faults {faults} seed {seed} unknown {unknown} without search {basic:?} all {:?} {:?} {:?}", begun.elapsed(), without.err(), summary);
-    }}
+            let plan = Plan {
+                clients: 10,
+                operations: 5_000,
+                faults,
+                ..Plan::new(seed)
+            };
+            let (history, log) = run(plan);
+            let unknown = history
+                .events()
+                .iter()
+                .filter(|(_, event)| {
+                    matches!(
+                        event,
+                        Event::Ended {
+                            ended: Ended::Unknown,
+                            ..
+                        }
+                    )
+                })
+                .count();
+            let begun = std::time::Instant::now();
+            let without = check_all(
+                &history,
+                &log,
+                Options {
+                    budget: 0,
+                    ..Options::default()
+                },
+            );
+            let basic = begun.elapsed();
+            let begun = std::time::Instant::now();
+            let summary = check_all(&history, &log, Options::default());
+            println!(
+                "faults {faults} seed {seed} unknown {unknown} without search {basic:?} all {:?} {:?} {:?}",
+                begun.elapsed(),
+                without.err(),
+                summary
+            );
+        }
+    }
 }
 
 #[test]

@@ -163,8 +163,7 @@ impl<O: fmt::Display> Search<'_, O> {
             let begin = self.left.begin(at);
             rest.retain(|other| {
                 let before = begin >= first_end && self.left.end(*other) <= begin;
-                let is_concerned =
-                    before || M::related(&self.ops[at].1, &self.ops[*other].1);
+                let is_concerned = before || M::related(&self.ops[at].1, &self.ops[*other].1);
                 if is_concerned {
                     concerned.push(*other);
                 }

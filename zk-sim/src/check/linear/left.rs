@@ -183,7 +183,12 @@ impl Left {
     }
 
     /// What may be done, has begun before a moment, and has its turn between two others.
-    pub(super) fn possible_between(&self, after: usize, before: usize, moment: u64) -> Option<usize> {
+    pub(super) fn possible_between(
+        &self,
+        after: usize,
+        before: usize,
+        moment: u64,
+    ) -> Option<usize> {
         let mut between = self.by_turn.range((after, 0)..(before.max(after), 0));
         let found = between.find(|(_, at)| self.begin(*at) < moment);
         found.map(|(_, at)| *at)

@@ -165,7 +165,11 @@ impl<'a> Run<'a> {
         } else if let (Some(at), false) = (missing, like.is_empty()) {
             (Rule::Applied, "not in the log at its time, by", at)
         } else if let Some(at) = like.iter().find(is(Presence::May)) {
-            (Rule::NotApplied, "not what was asked for, or too early:", *at)
+            (
+                Rule::NotApplied,
+                "not what was asked for, or too early:",
+                *at,
+            )
         } else {
             let text = format!("nobody asked for it: {entry}");
             return Violation::new(Rule::NotApplied, text);
