@@ -1,7 +1,7 @@
 //! A tour of a ZooKeeper client, for real.
 //!
 //! ```text
-//! cargo run --example quickstart                        # a server on 127.0.0.1:2181
+//! cargo run --example quickstart                        # a server in this process
 //! cargo run --example quickstart -- --hosts h1:2181,h2:2181,h3:2181
 //! cargo run --example quickstart -- --restart-window 10 # time to restart a server meanwhile
 //! ```
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use zk::prelude::*;
+use zk_server::Server;
 
 const ROOT: &str = "/zk-quickstart";
 
@@ -21,12 +22,25 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match tour(&options) {
+    match options.hosts {
+        Some(hosts) => report(&hosts, options.restart_window),
+        None => match Server::start() {
+            Ok(server) => report(&server.hosts(), options.restart_window),
+            Err(error) => {
+                eprintln!("no server could be started in this process: {error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn report(hosts: &str, restart_window: Duration) -> ExitCode {
+    match tour(hosts, restart_window) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nThe tour ended early: {error}");
             if let Error::ConnectTimeout { .. } = error {
-                eprintln!("{}", HELP.replace("HOSTS", &options.hosts));
+                eprintln!("{}", HELP.replace("HOSTS", hosts));
             }
             ExitCode::FAILURE
         }
@@ -38,12 +52,13 @@ No ZooKeeper server could be reached at HOSTS. What to do:
   * start one: on Debian, `apt-get install zookeeper` and
     `/usr/share/zookeeper/bin/zkServer.sh start`; or any Apache ZooKeeper
     3.6 or newer with `bin/zkServer.sh start`
-  * or name one that runs: cargo run --example quickstart -- --hosts HOST:PORT";
+  * or name one that runs: cargo run --example quickstart -- --hosts HOST:PORT
+  * or take the tour without: cargo run --example quickstart";
 
-fn tour(options: &Options) -> Result<(), Error> {
+fn tour(hosts: &str, restart_window: Duration) -> Result<(), Error> {
     step("connect");
-    say(format!("to {}", options.hosts));
-    let client = zk::threads::connect(&options.hosts)
+    say(format!("to {hosts}"));
+    let client = zk::threads::connect(hosts)
         .limit(Duration::from_secs(10))
         .wait()?;
     let (id, _) = client.client_id().ok_or(Error::Closed { sent: false })?;
@@ -66,7 +81,7 @@ fn tour(options: &Options) -> Result<(), Error> {
     basics(&client)?;
     watches(&client)?;
     transaction(&client)?;
-    restart(&client, options.restart_window)?;
+    restart(&client, restart_window)?;
 
     step("delete, recursively");
     client.delete(ROOT).recursive().wait()?;
@@ -221,7 +236,8 @@ fn restart(client: &Client, window: Duration) -> Result<(), Error> {
 }
 
 struct Options {
-    hosts: String,
+    /// `None`: a server in this process.
+    hosts: Option<String>,
     restart_window: Duration,
 }
 
@@ -229,13 +245,13 @@ impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let usage = "usage: quickstart [--hosts HOST:PORT,..[/CHROOT]] [--restart-window SECONDS]";
         let mut options = Self {
-            hosts: "127.0.0.1:2181".to_owned(),
+            hosts: None,
             restart_window: Duration::ZERO,
         };
         while let Some(arg) = args.next() {
             let value = args.next().ok_or_else(|| usage.to_owned())?;
             match arg.as_str() {
-                "--hosts" => options.hosts = value,
+                "--hosts" => options.hosts = Some(value),
                 "--restart-window" => {
                     let seconds = value.parse().map_err(|_| usage.to_owned())?;
                     options.restart_window = Duration::from_secs(seconds);

@@ -28,6 +28,8 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `threads` (default) | [`zk::threads`](threads): plain threads, for programs without a runtime |
+//! | `tokio` | `zk::tokio`: a task for each client on a tokio runtime |
+//! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
 //!
 //! # Layers
@@ -47,6 +49,41 @@ pub use zk_client::*;
 #[cfg(feature = "threads")]
 pub mod threads {
     pub use zk_handler_threads::*;
+}
+
+/// A tokio runtime: a task for each client.
+///
+/// Write its name in full: `use zk::tokio` would hide the crate of that name.
+///
+/// ```
+/// use zk::prelude::*;
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Error> {
+///     let server = zk_server::Server::builder().quiet().start().unwrap();
+///     let client: Client = zk::tokio::connect(server.hosts()).await?;
+///     client.ensure_path("/my/favorite").await?;
+///     client.close().await
+/// }
+/// ```
+#[cfg(feature = "tokio")]
+pub mod tokio {
+    pub use zk_handler_tokio::*;
+}
+
+/// async-io, smol's reactor: on a thread of its own, or on an executor of yours.
+///
+/// ```
+/// # async_io::block_on(async {
+/// let server = zk_server::Server::builder().quiet().start().unwrap();
+/// let client = zk::smol::connect(server.hosts()).await?;
+/// client.ensure_path("/my/favorite").await?;
+/// client.close().await
+/// # })?; Ok::<(), zk::Error>(())
+/// ```
+#[cfg(feature = "smol")]
+pub mod smol {
+    pub use zk_handler_smol::*;
 }
 
 /// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.

@@ -1,14 +1,27 @@
-//! The client against real ZooKeeper servers, 3.8 and 3.9: one suite, mounted once per handler.
+//! The client against ZooKeeper servers, of which it must not matter which: one suite, mounted once
+//! for each handler and each kind of server.
 //!
-//! `suite` holds the tests, which know neither handler nor version; `on_threads` makes them tests of
-//! the threads handler, on each version. They share one server per version, which starts with the
-//! first test that needs it. All are ignored unless asked for, as they need Java and the servers.
+//! `suite` holds the tests, which know neither handler nor server.
+//!
+//! | mounted as | handler | network | server |
+//! |---|---|---|---|
+//! | `on_threads::on_zk_server`, `..._as_before` | threads | TCP | `zk-server` in this process, as 3.9 and as 3.8 |
+//! | `on_threads::on_3_9`, `on_3_8` | threads | TCP | real ones, in Java |
+//! | `on_tokio`, `on_smol`, the same | tokio, smol | TCP | both |
+//! | `on_sim::as_3_9`, `as_3_8` | simulator | simulated | `zk-server` on a simulated machine |
+//!
+//! The tests on TCP share one server of each kind, which starts with the first test that needs it; a
+//! simulated one has a universe for itself. Those with real servers are ignored unless asked for, as
+//! they need Java and the servers.
 //!
 //! ```text
+//! cargo test --test main                                  # all that needs Rust alone
 //! cargo test --test main -- --include-ignored             # everything
 //! cargo test --test main -- --include-ignored on_3_9      # one version
-//! cargo test --test main -- --include-ignored watches::   # one topic
+//! cargo test --test main -- watches::                     # one topic
 //! ```
+//!
+//! `differential` is about something else: the server of this project, against real ones.
 //!
 //! Whatever a test is about, when it is over each of its clients is looked at for what it still
 //! holds, the server for watches and sessions that were left behind, and then once more after the
@@ -62,7 +75,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod differential;
 mod faults;
+mod on_sim;
+mod on_smol;
 mod on_threads;
+mod on_tokio;
+mod peers;
 mod suite;
 mod support;

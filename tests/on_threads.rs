@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use zk::Handler;
 use zk::threads::ThreadsHandler;
+use zk_server::Release;
 use zk_testkit::Version;
 
 use crate::suite::mount;
-use crate::support::{self, Env, Heard, LIMIT, wait_until};
+use crate::support::{self, Env, Heard, LIMIT, Place, Server, wait_until};
 
-fn make() -> Arc<dyn Handler> {
+fn make(_: &Server) -> Arc<dyn Handler> {
     Arc::new(ThreadsHandler::new())
 }
 
-fn run(version: Version, name: &str, test: fn(&Env)) {
-    support::run(version, name, make, test);
+fn run(place: Place, name: &str, test: fn(&Env)) {
+    support::run(place, name, make, test);
 }
 
 /// Threads run only while there are clients for them.
@@ -38,19 +39,36 @@ fn threads_end_with_the_last_client(env: &Env) {
 }
 
 #[test]
+fn threads_end_with_the_last_client_on_zk_server() {
+    let place = Place::Embedded(Release::V3_9);
+    run(place, "threads_end", threads_end_with_the_last_client);
+}
+
+#[test]
 #[ignore = "needs a real ZooKeeper: cargo xtask test"]
 fn threads_end_with_the_last_client_on_3_9() {
-    run(
-        Version::V3_9,
-        "threads_end",
-        threads_end_with_the_last_client,
-    );
+    let place = Place::Real(Version::V3_9);
+    run(place, "threads_end", threads_end_with_the_last_client);
 }
 
 mod on_3_8 {
-    super::mount!(V3_8, crate::on_threads::run);
+    super::mount! {
+        [ignore = "needs a real ZooKeeper: cargo xtask test"]
+        Place::Real(zk_testkit::Version::V3_8), crate::on_threads::run
+    }
 }
 
 mod on_3_9 {
-    super::mount!(V3_9, crate::on_threads::run);
+    super::mount! {
+        [ignore = "needs a real ZooKeeper: cargo xtask test"]
+        Place::Real(zk_testkit::Version::V3_9), crate::on_threads::run
+    }
+}
+
+mod on_zk_server {
+    super::mount! { [] Place::Embedded(zk_server::Release::V3_9), crate::on_threads::run }
+}
+
+mod on_zk_server_as_before {
+    super::mount! { [] Place::Embedded(zk_server::Release::V3_8), crate::on_threads::run }
 }

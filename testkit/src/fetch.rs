@@ -89,23 +89,22 @@ fn java(dists: &Path) -> Result<PathBuf, Error> {
         });
     }
     eprintln!("testkit: installing default-jre-headless");
-    let install = [
-        "-qy",
-        "install",
-        "--no-install-recommends",
-        "default-jre-headless",
-    ];
-    let installed = run(Command::new("apt-get").args(["-q", "update"])).and_then(|_| {
-        run(Command::new("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(install))
-    });
-    installed.map_err(|error| Error::NoJava {
+    install(&["default-jre-headless"]).map_err(|error| Error::NoJava {
         why: error.to_string(),
     })?;
     find_java().ok_or_else(|| Error::NoJava {
         why: "it installed no `java`".to_owned(),
     })
+}
+
+/// Installs packages of the system's own Debian, which needs root.
+pub(crate) fn install(packages: &[&str]) -> Result<(), Error> {
+    run(Command::new("apt-get").args(["-q", "update"]))?;
+    run(Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-qy", "install", "--no-install-recommends"])
+        .args(packages))?;
+    Ok(())
 }
 
 fn find_java() -> Option<PathBuf> {

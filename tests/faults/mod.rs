@@ -85,6 +85,27 @@ macro_rules! faults {
     };
 }
 
+/// Those that need nothing of a server that ours has not.
+mod on_zk_server {
+    use zk_server::Release;
+
+    macro_rules! sasl {
+        ($($test:ident),* $(,)?) => {$(
+            #[test]
+            fn $test() {
+                super::sasl::$test(Release::V3_9);
+            }
+        )*};
+    }
+
+    sasl! {
+        a_user_signs_in_by_sasl_on_every_connection,
+        sasl_refuses_a_wrong_password_and_an_unknown_user,
+        a_server_that_insists_on_sasl_takes_nobody_else,
+        a_server_without_sasl_is_named_as_such,
+    }
+}
+
 faults! {
     writes::no_acknowledged_write_is_lost_alone,
     writes::no_acknowledged_write_is_lost_on_an_ensemble,

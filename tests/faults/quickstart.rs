@@ -11,7 +11,17 @@ use super::cluster;
 
 pub(super) fn the_tour_ends_alone(version: Version) {
     let cluster = cluster(version, Options::new());
-    let output = tour(&cluster, &[]).output().unwrap();
+    the_story_is_told(&mut tour(&cluster, &[]));
+}
+
+/// Without a word about hosts, there is a server in the process.
+#[test]
+fn the_tour_needs_nothing() {
+    the_story_is_told(&mut example());
+}
+
+fn the_story_is_told(tour: &mut Command) {
+    let output = tour.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
@@ -55,8 +65,17 @@ pub(super) fn the_tour_survives_the_loss_of_its_server(version: Version) {
     assert!(text.contains("That was the tour."), "{text}");
 }
 
-/// The example, as it is now: a run of this test alone does not build it.
 fn tour(cluster: &Cluster, more: &[&str]) -> Command {
+    let mut command = example();
+    command
+        .arg("--hosts")
+        .arg(cluster.connect_string())
+        .args(more);
+    command
+}
+
+/// The example, as it is now: a run of this test alone does not build it.
+fn example() -> Command {
     let build = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--example", "quickstart"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -66,10 +85,5 @@ fn tour(cluster: &Cluster, more: &[&str]) -> Command {
     path.pop();
     path.pop();
     path.push("examples/quickstart");
-    let mut command = Command::new(path);
-    command
-        .arg("--hosts")
-        .arg(cluster.connect_string())
-        .args(more);
-    command
+    Command::new(path)
 }

@@ -1,21 +1,24 @@
 //! Servers that want to be told who is there, by SASL DIGEST-MD5.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use zk::threads::ThreadsHandler;
 use zk::{AuthFailure, Client, Error, State, StateReason};
 use zk_sasl::DigestMd5;
-use zk_testkit::{Cluster, Options, Proxy, SASL_USERS, Sasl, Version};
+use zk_server::Server;
+use zk_testkit::{Cluster, Options, Proxy, SASL_USERS, Sasl};
 
 use super::{close_clean, cluster};
+use crate::support::Place;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-pub(super) fn a_user_signs_in_by_sasl_on_every_connection(version: Version) {
-    let cluster = cluster(version, Options::new().sasl_digest(Sasl::Offered));
+pub(super) fn a_user_signs_in_by_sasl_on_every_connection(place: impl Into<Place>) {
+    let server = SaslServer::start(place.into(), Some(Sasl::Offered));
     for (user, password) in SASL_USERS {
-        let client = signed_in(&cluster, DigestMd5::new(user, password));
+        let client = signed_in(&server, DigestMd5::new(user, password));
         assert!(is(&client, user));
         let path = format!("/{user}");
         let acl = zk::Acl::creator_all();
@@ -31,54 +34,104 @@ pub(super) fn a_user_signs_in_by_sasl_on_every_connection(version: Version) {
             assert!(is(&client, user));
         }
         assert_eq!(client.client_id(), session);
-        let nobody = super::client(&cluster.connect_string(), LIMIT);
+        let nobody = super::client(&server.hosts(), LIMIT);
         assert_eq!(nobody.get(&path).wait(), Err(Error::NoAuth));
         close_clean(&nobody);
         close_clean(&client);
     }
     // Whoever asks to act as another one is the user all the same.
     let (user, password) = SASL_USERS[2];
-    let client = signed_in(&cluster, DigestMd5::new(user, password).authzid("alice"));
+    let client = signed_in(&server, DigestMd5::new(user, password).authzid("alice"));
     assert!(is(&client, user) && !is(&client, "alice"));
     close_clean(&client);
 }
 
-pub(super) fn sasl_refuses_a_wrong_password_and_an_unknown_user(version: Version) {
-    let cluster = cluster(version, Options::new().sasl_digest(Sasl::Offered));
+pub(super) fn sasl_refuses_a_wrong_password_and_an_unknown_user(place: impl Into<Place>) {
+    let server = SaslServer::start(place.into(), Some(Sasl::Offered));
     for digest in [
         DigestMd5::new(SASL_USERS[2].0, "wrong"),
         DigestMd5::new("nobody", "nothing"),
     ] {
-        assert_eq!(failure(&cluster, digest), AuthFailure::SaslRefused);
+        assert_eq!(failure(&server, digest), AuthFailure::SaslRefused);
     }
 }
 
-pub(super) fn a_server_that_insists_on_sasl_takes_nobody_else(version: Version) {
-    let cluster = cluster(version, Options::new().sasl_digest(Sasl::Required));
+pub(super) fn a_server_that_insists_on_sasl_takes_nobody_else(place: impl Into<Place>) {
+    let server = SaslServer::start(place.into(), Some(Sasl::Required));
     let (user, password) = SASL_USERS[1];
-    let client = signed_in(&cluster, DigestMd5::new(user, password));
+    let client = signed_in(&server, DigestMd5::new(user, password));
     assert!(client.exists("/").wait().unwrap().is_some());
     close_clean(&client);
     let wrong = DigestMd5::new(user, "wrong");
-    assert_eq!(failure(&cluster, wrong), AuthFailure::SaslRefused);
+    assert_eq!(failure(&server, wrong), AuthFailure::SaslRefused);
     // One who does not sign in has a session, until it asks for something.
-    let stranger = super::client(&cluster.connect_string(), LIMIT);
+    let stranger = super::client(&server.hosts(), LIMIT);
     let error = stranger.get("/").wait().unwrap_err();
     assert!(matches!(error, Error::AuthFailed { .. }), "{error}");
     assert_eq!(stranger.state(), State::Lost);
     super::close_unheard(&stranger);
 }
 
-pub(super) fn a_server_without_sasl_is_named_as_such(version: Version) {
-    let cluster = cluster(version, Options::new());
+pub(super) fn a_server_without_sasl_is_named_as_such(place: impl Into<Place>) {
+    let server = SaslServer::start(place.into(), None);
     let digest = DigestMd5::new("bob", "bobsecret");
-    let failure = failure(&cluster, digest);
+    let failure = failure(&server, digest);
     assert_eq!(failure, AuthFailure::SaslUnsupported);
 }
 
+/// A server that knows the users, or one without SASL.
+enum SaslServer {
+    Real(Cluster),
+    Embedded(Server),
+}
+
+impl SaslServer {
+    fn start(place: Place, sasl: Option<Sasl>) -> Self {
+        match place {
+            Place::Real(version) => {
+                let options = Options::new();
+                Self::Real(cluster(
+                    version,
+                    match sasl {
+                        Some(sasl) => options.sasl_digest(sasl),
+                        None => options,
+                    },
+                ))
+            }
+            Place::Simulated(_) => panic!("these tests need a port"),
+            Place::Embedded(release) => {
+                let users = Arc::new(zk_server::DigestMd5::new(SASL_USERS));
+                let builder = Server::builder().quiet().with(|options| {
+                    let options = options.release(release);
+                    match sasl {
+                        Some(Sasl::Required) => options.sasl(users).enforce_scheme("sasl"),
+                        Some(_) => options.sasl(users),
+                        None => options,
+                    }
+                });
+                Self::Embedded(builder.start().unwrap())
+            }
+        }
+    }
+
+    fn hosts(&self) -> String {
+        match self {
+            Self::Real(cluster) => cluster.connect_string(),
+            Self::Embedded(server) => server.hosts(),
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Real(cluster) => cluster.address(0),
+            Self::Embedded(server) => server.local_addr(),
+        }
+    }
+}
+
 /// A client that has signed in.
-fn signed_in(cluster: &Cluster, digest: DigestMd5) -> Client {
-    Client::builder(cluster.connect_string())
+fn signed_in(server: &SaslServer, digest: DigestMd5) -> Client {
+    Client::builder(server.hosts())
         .session_timeout(LIMIT)
         .sasl(digest)
         .connect(Arc::new(ThreadsHandler::new()))
@@ -96,9 +149,9 @@ fn is(client: &Client, user: &str) -> bool {
 }
 
 /// Why a client that signs in so ends for good.
-fn failure(cluster: &Cluster, digest: DigestMd5) -> AuthFailure {
+fn failure(server: &SaslServer, digest: DigestMd5) -> AuthFailure {
     // Nobody is reached before there is somebody to hear of it.
-    let proxy = Proxy::start(cluster.address(0)).unwrap();
+    let proxy = Proxy::start(server.address()).unwrap();
     proxy.refuse(true).unwrap();
     let client = Client::builder(proxy.address().to_string())
         .sasl(digest)

@@ -3,9 +3,8 @@
 use std::error::Error as _;
 
 use zk::{Error, ErrorCode, LinkError, Outcome, State, StateReason};
-use zk_testkit::{Direction, Proxy};
 
-use crate::support::{Env, lose_connection, next, session_of};
+use crate::support::{Direction, Env, Proxy, lose_connection, next, session_of};
 
 fn connect(env: &Env, proxy: &Proxy) -> zk::Client {
     env.connect(&env.builder_through(proxy))

@@ -20,8 +20,8 @@ pub(crate) mod watches;
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
 macro_rules! mount {
-    ($version:ident, $run:path) => {
-        $crate::suite::mount! { @ $version, $run;
+    ([$($mark:meta)?] $place:expr, $run:path) => {
+        $crate::suite::mount! { @ [$($mark)?] $place, $run;
             acl {
                 an_empty_list_means_the_default
                 every_permission_counts
@@ -264,16 +264,44 @@ macro_rules! mount {
             }
         }
     };
-    (@ $version:ident, $run:path; $($module:ident { $($test:ident)* })*) => {$(
+    (@ $mark:tt $place:expr, $run:path; $($module:ident { $($test:ident)* })*) => {$(
         mod $module {$(
-            #[test]
-            #[ignore = "needs a real ZooKeeper: cargo xtask test"]
-            fn $test() {
-                let name = concat!(stringify!($module), "::", stringify!($test));
-                $run(zk_testkit::Version::$version, name, $crate::suite::$module::$test);
-            }
+            $crate::suite::mount! { @ $mark $place, $run, $module::$test }
         )*}
     )*};
+    (@ [$($mark:meta)?] $place:expr, $run:path, $module:ident::$test:ident) => {
+        #[test]
+        $(#[$mark])?
+        fn $test() {
+            use $crate::support::Place;
+            let name = concat!(stringify!($module), "::", stringify!($test));
+            $run($place, name, $crate::suite::$module::$test);
+        }
+    };
 }
 
-pub(crate) use mount;
+/// Makes every test of the suite one of the module it is used in, once for each version of the real
+/// server, and once for ours.
+macro_rules! mount_on_all {
+    ($run:path) => {
+        mod on_3_8 {
+            $crate::suite::mount! {
+                [ignore = "needs a real ZooKeeper: cargo xtask test"]
+                Place::Real(zk_testkit::Version::V3_8), $run
+            }
+        }
+
+        mod on_3_9 {
+            $crate::suite::mount! {
+                [ignore = "needs a real ZooKeeper: cargo xtask test"]
+                Place::Real(zk_testkit::Version::V3_9), $run
+            }
+        }
+
+        mod on_zk_server {
+            $crate::suite::mount! { [] Place::Embedded(zk_server::Release::V3_9), $run }
+        }
+    };
+}
+
+pub(crate) use {mount, mount_on_all};

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use zk::{BackoffPolicy, Client, Doubt, Error, Outcome, Resolved, State};
-use zk_testkit::{Direction, Proxy};
 
-use crate::support::{Env, LIMIT, kill_session, next, quick, session_of, wait_until};
+use crate::support::{
+    Direction, Env, LIMIT, Proxy, kill_session, next, quick, session_of, wait_until,
+};
 
 const MOMENT: Duration = Duration::from_millis(30);
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zk::session::Stranger;
 use zk::{
@@ -11,10 +11,9 @@ use zk::{
     SessionId, State, StateReason,
 };
 
-use crate::support::strangers::{answers, nobody, silent, stranger};
 use crate::support::{
-    Env, Heard, LIMIT, assert_nothing_left, expire_session, kill_session, log, lose_connection,
-    next, session_of, wait_for_callbacks, wait_for_connected, wait_until,
+    Env, Heard, LIMIT, Stranger as Peer, assert_nothing_left, expire_session, kill_session, log,
+    lose_connection, next, session_of, wait_for_callbacks, wait_for_connected, wait_until,
 };
 
 const UP: State = State::Connected { read_only: false };
@@ -261,7 +260,7 @@ pub(crate) fn a_session_without_contact_is_given_up(env: &Env) {
     let mut builder = env.builder_through(&proxy);
     let client = env.connect(
         builder
-            .session_timeout(Duration::from_secs(2))
+            .session_timeout(Duration::from_secs(1))
             .give_up(GiveUp::After(Duration::ZERO)),
     );
     let first = session_of(&client);
@@ -283,7 +282,7 @@ pub(crate) fn a_session_without_contact_is_given_up(env: &Env) {
 }
 
 pub(crate) fn the_deadline_moves_on_while_a_sync_keeps_alive(env: &Env) {
-    let client = env.connect(env.builder().session_timeout(Duration::from_secs(2)));
+    let client = env.connect(env.builder().session_timeout(Duration::from_secs(1)));
     let held = client.keep_alive_by_sync();
     let first = client.deadline().unwrap();
     wait_until("a later deadline", || client.deadline().unwrap() > first);
@@ -391,7 +390,7 @@ pub(crate) fn set_hosts_moves_the_connection_not_the_session(env: &Env) {
 }
 
 pub(crate) fn hosts_are_tried_in_the_given_order_if_asked_for(env: &Env) {
-    let (dead, alive) = (nobody(), env.address());
+    let (dead, alive) = (env.nobody(), env.address());
     let hosts = format!("{dead},{alive}{}", env.root());
     let client = env.connect(Client::builder(&hosts).randomize_hosts(false));
     let ports: Vec<u16> = client.servers().iter().map(ServerAddr::port).collect();
@@ -402,13 +401,13 @@ pub(crate) fn hosts_are_tried_in_the_given_order_if_asked_for(env: &Env) {
 }
 
 fn connect_error(env: &Env, hosts: &str) -> Option<(ServerAddr, LinkError)> {
-    let start = Instant::now();
-    let limit = Duration::from_secs(1);
+    let start = env.handler().now();
+    let limit = Duration::from_millis(400);
     let connect = Client::builder(hosts)
         .attempt_timeout(limit / 2)
         .connect(env.handler());
     let error = connect.limit(limit).wait().unwrap_err();
-    assert!(start.elapsed() >= limit, "{error} came early");
+    assert!(env.handler().now() >= start + limit, "{error} came early");
     assert_eq!(error.outcome(), None);
     let Error::ConnectTimeout { last } = error else {
         panic!("{error}");
@@ -417,40 +416,44 @@ fn connect_error(env: &Env, hosts: &str) -> Option<(ServerAddr, LinkError)> {
 }
 
 pub(crate) fn a_port_where_nobody_listens_is_named(env: &Env) {
-    let address = nobody();
+    let address = env.nobody();
     let (server, error) = connect_error(env, &address.to_string()).unwrap();
     assert_eq!(server, ServerAddr::new("127.0.0.1", address.port()));
     assert_eq!(error, LinkError::Io(std::io::ErrorKind::ConnectionRefused));
 }
 
 pub(crate) fn an_http_server_is_named(env: &Env) {
-    let http = answers(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    let http = env.stranger(Peer::Answers(
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    ));
     let (_, error) = connect_error(env, &http.to_string()).unwrap();
     assert_eq!(error, LinkError::NotZooKeeper(Stranger::Http));
 }
 
 pub(crate) fn a_tls_server_is_named(env: &Env) {
     // An alert: unexpected message.
-    let tls = answers(&[0x15, 3, 1, 0, 2, 2, 10]);
+    let tls = env.stranger(Peer::Answers(&[0x15, 3, 1, 0, 2, 2, 10]));
     let (_, error) = connect_error(env, &tls.to_string()).unwrap();
     assert_eq!(error, LinkError::NotZooKeeper(Stranger::Tls));
 }
 
 pub(crate) fn a_server_that_hangs_up_is_named(env: &Env) {
-    let (_, error) = connect_error(env, &stranger(drop).to_string()).unwrap();
+    let (_, error) = connect_error(env, &env.stranger(Peer::HangsUp).to_string()).unwrap();
     assert_eq!(error, LinkError::Declined);
 }
 
 pub(crate) fn a_silent_server_is_named(env: &Env) {
-    let (_, error) = connect_error(env, &silent().to_string()).unwrap();
+    let (_, error) = connect_error(env, &env.stranger(Peer::Silent).to_string()).unwrap();
     assert_eq!(error, LinkError::ConnectTimeout);
 }
 
 pub(crate) fn a_name_that_does_not_resolve_is_named(env: &Env) {
     // Reserved for never existing (RFC 6761). A resolver without a network may take its time.
-    let connect = Client::builder("zookeeper.invalid").connect(env.handler());
-    let error = connect.limit(Duration::from_secs(5)).wait().unwrap_err();
-    let Error::ConnectTimeout { last } = error else {
+    let mut builder = Client::builder("zookeeper.invalid");
+    builder.connection_retry(BackoffPolicy::new().max_tries(1));
+    let connect = builder.connect(env.handler()).limit(LIMIT);
+    let error = connect.wait().unwrap_err();
+    let Error::RetriesExhausted { last } = error else {
         panic!("{error}");
     };
     let (server, error) = last.unwrap();
@@ -470,7 +473,7 @@ pub(crate) fn names_are_resolved(env: &Env) {
 
 pub(crate) fn garbage_is_survived(env: &Env) {
     // Connects through the real server in the end.
-    let garbage = answers(&[0, 0, 0, 4, 1, 2, 3, 4]);
+    let garbage = env.stranger(Peer::Answers(&[0, 0, 0, 4, 1, 2, 3, 4]));
     let hosts = format!("{garbage},{}{}", env.address(), env.root());
     let client = env.connect(Client::builder(hosts).randomize_hosts(false));
     assert_eq!(client.server().unwrap().port(), env.address().port());
@@ -480,7 +483,7 @@ pub(crate) fn limited_tries_end_the_client(env: &Env) {
     let policy = BackoffPolicy::new()
         .max_tries(2)
         .delay(Duration::from_millis(1));
-    let mut builder = Client::builder(nobody().to_string());
+    let mut builder = Client::builder(env.nobody().to_string());
     builder.connection_retry(policy);
     let error = builder
         .connect(env.handler())

@@ -4,9 +4,8 @@ use zk::{
     Acl, Error, ErrorCode, EventType, Fate, Outcome, Perms, SessionId, TransactionError,
     TransactionResult, WriteKind,
 };
-use zk_testkit::Direction;
 
-use crate::support::{Env, next_event, session_of};
+use crate::support::{Direction, Env, next_event, session_of};
 
 fn failed(result: Result<Vec<TransactionResult>, Error>) -> TransactionError {
     match result {

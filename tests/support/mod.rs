@@ -1,36 +1,43 @@
 //! What every test starts from: a running server, a root path of its own, and clients that are
 //! looked at for leaks when the test is over.
 
+mod bridge;
 pub(crate) mod log;
-pub(crate) mod strangers;
+mod place;
+mod proxy;
+mod relay;
+mod strangers;
+mod universe;
 mod words;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zk::{
     Builder, Client, Error, EventStream, EventType, Handler, Notice, SessionId, StateChange, Stats,
     WatchedEvent,
 };
-use zk_testkit::{Cluster, Options, Proxy, Version, eventually};
+use zk_testkit::eventually;
+
+pub(crate) use place::{Place, Server};
+pub(crate) use proxy::{Direction, Proxy};
+pub(crate) use strangers::Stranger;
 
 /// How long something may take that has to happen. Reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
-/// The tick of the standing servers: sessions time out after 1 to 40 s.
-const TICK: Duration = Duration::from_millis(500);
-
 /// How tests get a fresh handler of the kind under test.
-pub(crate) type MakeHandler = fn() -> Arc<dyn Handler>;
+pub(crate) type MakeHandler = fn(&Server) -> Arc<dyn Handler>;
 
-/// A version to run against, and the handler under test.
+/// A place to run at, and the handler under test.
 pub(crate) struct Env {
-    version: Version,
-    server: &'static Cluster,
+    place: Place,
+    server: Server,
+    release: String,
     make_handler: MakeHandler,
     handler: Arc<dyn Handler>,
     /// The root path of this test's clients.
@@ -42,35 +49,22 @@ pub(crate) struct Env {
 }
 
 /// Runs one test, then looks at what it has left behind.
-pub(crate) fn run(version: Version, name: &str, make_handler: MakeHandler, test: fn(&Env)) {
+pub(crate) fn run(place: Place, name: &str, make_handler: MakeHandler, test: fn(&Env)) {
     log::start();
-    let env = Env::new(version, name, make_handler);
+    let env = Env::new(place, name, make_handler);
     test(&env);
     env.finish();
 }
 
-/// The server of a version that all tests share. It ends with the process.
-fn standing_server(version: Version) -> &'static Cluster {
-    static SERVERS: [OnceLock<Cluster>; Version::ALL.len()] = [const { OnceLock::new() }; 2];
-    let at = Version::ALL.iter().position(|other| *other == version);
-    SERVERS[at.unwrap()].get_or_init(|| {
-        let options = Options::new()
-            .tick(TICK)
-            // Containers and nodes with a time to live go soon.
-            .java("-Dznode.container.checkIntervalMs=500")
-            .java("-Dzookeeper.enforceQuota=true");
-        Cluster::start(version, &options).unwrap()
-    })
-}
-
 impl Env {
-    fn new(version: Version, name: &str, make_handler: MakeHandler) -> Self {
+    fn new(place: Place, name: &str, make_handler: MakeHandler) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let server = standing_server(version);
-        let handler = make_handler();
+        let server = place.server(name);
+        let release = server.release();
+        let handler = make_handler(&server);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let root = format!("/{}-{number}", name.replace("::", "-"));
-        let other = Client::builder(server.connect_string())
+        let other = Client::builder(server.address().to_string())
             .session_timeout(Duration::from_secs(20))
             .connect(Arc::clone(&handler))
             .limit(LIMIT)
@@ -78,8 +72,9 @@ impl Env {
             .unwrap();
         other.create(&root, b"").wait().unwrap();
         Self {
-            version,
+            place,
             server,
+            release,
             make_handler,
             handler,
             root,
@@ -91,17 +86,25 @@ impl Env {
 
     /// Is the server of version 3.9 or newer?
     pub(crate) fn is_3_9(&self) -> bool {
-        self.version >= Version::V3_9
+        self.place.is_3_9()
     }
 
     /// The server's exact release, such as `3.9.3`.
     pub(crate) fn release(&self) -> &str {
-        self.server.dist().release()
+        &self.release
     }
 
     /// Where the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.server.address(0)
+        self.server.address()
+    }
+
+    /// The address by which the server knows a client's machine.
+    pub(crate) fn ip_of(&self, client: &Client) -> IpAddr {
+        match self.place {
+            Place::Real(_) | Place::Embedded(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Place::Simulated(_) => words::peer_of(&self.word("cons"), session_of(client)).unwrap(),
+        }
     }
 
     /// The root path of this test's clients.
@@ -135,7 +138,7 @@ impl Env {
 
     /// A handler of the same kind that nobody else uses.
     pub(crate) fn new_handler(&self) -> Arc<dyn Handler> {
-        (self.make_handler)()
+        (self.make_handler)(&self.server)
     }
 
     /// A client without a root path that the tested clients know nothing of.
@@ -184,14 +187,24 @@ impl Env {
     /// Another way to the server, which a test can hold up. It is there, and open again, when the
     /// test's clients are closed.
     pub(crate) fn proxy(&self) -> Arc<Proxy> {
-        let proxy = Arc::new(Proxy::start(self.address()).unwrap());
+        let proxy = Arc::new(self.server.proxy());
         self.proxies.lock().unwrap().push(Arc::clone(&proxy));
         proxy
     }
 
+    /// An address where something else than a ZooKeeper server listens.
+    pub(crate) fn stranger(&self, kind: Stranger) -> SocketAddr {
+        self.server.stranger(kind)
+    }
+
+    /// A port of the server's host where nobody listens.
+    pub(crate) fn nobody(&self) -> SocketAddr {
+        self.server.nobody()
+    }
+
     /// The server's answer to a four-letter word, asked on a plain socket.
     pub(crate) fn word(&self, word: &str) -> String {
-        self.server.four_letter(0, word).unwrap()
+        self.server.word(word)
     }
 
     /// The paths that the server watches for a session, the test's root path taken off.
@@ -268,7 +281,8 @@ impl Drop for Env {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
-                "failed on ZooKeeper {} at {}, handler {:?}, root path {}",
+                "failed on {} {} at {}, handler {:?}, root path {}",
+                self.place,
                 self.release(),
                 self.address(),
                 self.handler.name(),

@@ -1,6 +1,7 @@
 //! What four-letter words tell.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 use zk::SessionId;
 
@@ -41,6 +42,14 @@ pub(crate) fn sessions(answer: &str) -> BTreeSet<SessionId> {
         .collect()
 }
 
+/// `cons`: a line ` /IP:PORT[..](..sid=0xSESSION,..)` for each connection.
+pub(crate) fn peer_of(answer: &str, session: SessionId) -> Option<IpAddr> {
+    let sid = format!("sid=0x{:x},", session.0);
+    let line = answer.lines().find(|line| line.contains(&sid))?;
+    let (address, _) = line.trim().strip_prefix('/')?.split_once('[')?;
+    address.parse().ok().map(|peer: SocketAddr| peer.ip())
+}
+
 fn parse_session(text: &str) -> Option<SessionId> {
     let digits = text.strip_prefix("0x")?;
     let number = u64::from_str_radix(digits, 16).ok()?;
@@ -65,4 +74,8 @@ fn words_are_understood() {
     let dump = "SessionTracker dump:\nSession Sets (1)/(1):\n1 expire at Mon:\n\t0x1a\n\
                 ephemeral nodes dump:\nSessions with Ephemerals (1):\n0xffffffffffffffff:\n\t/e\n";
     assert_eq!(sessions(dump), [a].into());
+    let cons =
+        " /10.0.0.1:40[0](queued=0)\n /10.0.0.2:41[1](queued=0,recved=1,sid=0x1a,lop=PING)\n";
+    assert_eq!(peer_of(cons, a), Some(IpAddr::from([10, 0, 0, 2])));
+    assert_eq!(peer_of(cons, b), None);
 }

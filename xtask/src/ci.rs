@@ -5,13 +5,13 @@ use crate::process::{LONG, SHORT, cargo, run, succeeded, watch};
 use crate::report::{Done, Report};
 use crate::test::STRICT;
 use crate::workspace::Workspace;
-use crate::{deny, features, files, instructions, loom, msrv, package, pure, sim};
+use crate::{deny, features, files, fuzz, instructions, loom, msrv, package, pure, sim};
 
 /// A step: its name, and what it does.
 type Step = (&'static str, fn(&Workspace) -> Result<Done, Error>);
 
 /// Quick ones first. Each can be asked for by its name.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("format", format),
     ("files", files::files),
     ("msrv", msrv::msrv),
@@ -23,6 +23,7 @@ const STEPS: [Step; 13] = [
     ("loom", loom::loom),
     ("package", |workspace| package::package(workspace, false)),
     ("deny", deny::deny),
+    ("fuzz", fuzz::short),
     ("sim", sim::step),
     ("test", test),
 ];

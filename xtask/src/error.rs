@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -21,6 +22,12 @@ pub(crate) enum Error {
     Lints(String),
     #[error("{0}")]
     Tests(String),
+    #[error("{target}: {count} finding(s), see {}", log.display())]
+    Findings {
+        target: String,
+        count: usize,
+        log: PathBuf,
+    },
     #[error("ZK_VERSIONS names {0:?}, which is none of 3.8 and 3.9")]
     Version(String),
     #[error("`cargo xtask {0}` is no command, see `cargo xtask help`")]

@@ -44,13 +44,14 @@ const HOSTS: [&str; 18] = [
 ];
 
 /// Files that must be there: documents, and what the README's commands run.
-const EXPECTED: [&str; 9] = [
+const EXPECTED: [&str; 10] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "docs/fuzzing.md",
     "docs/states.md",
     "examples/quickstart.rs",
     "tests/main.rs",

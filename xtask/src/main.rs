@@ -15,6 +15,8 @@ mod deny;
 mod error;
 mod features;
 mod files;
+mod fuzz;
+mod fuzz_log;
 mod instructions;
 mod loom;
 mod msrv;
@@ -42,6 +44,10 @@ cargo xtask COMMAND
                    ZK_VERSIONS   the versions of ZooKeeper to run, such as 3.8,3.9
                    ZK_STRICT=1   what is left out counts as failed
   ci [STEP..]      every check, with nothing left out; or only the steps named
+  fuzz [TARGET..]  fuzzes the targets, or all, one after the other: docs/fuzzing.md
+                   --minutes N   how long each of them runs; 1 unless given, 0.5 will do
+                   --minimise    afterwards, keeps the smallest corpora that cover as much
+                   --from DIR    with them what is in DIR/TARGET
   sim [ARG..]      clients and servers under all faults, simulated seed by seed
                    --seeds N     so many; --seed S --trace one of them; --help for the rest
   package          packs every crate as it would be published
@@ -67,6 +73,10 @@ fn run(words: &[&str]) -> Result<bool, Error> {
         ["test"] => Ok(test::test(&Workspace::load()?, false)?.finish_with_cases()),
         ["test", "--quick"] => Ok(test::test(&Workspace::load()?, true)?.finish_with_cases()),
         ["ci", steps @ ..] => Ok(ci::ci(&Workspace::load()?, steps)?.finish()),
+        ["fuzz", words @ ..] => {
+            let options = fuzz::Options::parse(words)?;
+            Ok(fuzz::fuzz(&Workspace::load()?, &options)?.finish())
+        }
         ["sim", arguments @ ..] => sim::sim(&Workspace::load()?, arguments),
         ["package"] => {
             let mut report = Report::new(false);

@@ -3,7 +3,7 @@
 use std::env;
 use std::process::Command;
 
-use zk_testkit::{Version, fetch};
+use zk_testkit::{Version, fetch, peers};
 
 use crate::error::{self, Error};
 use crate::process::{LONG, cargo, succeeded, watch};
@@ -65,10 +65,32 @@ pub(crate) fn test(workspace: &Workspace, quick: bool) -> Result<Report, Error> 
         };
         report.step(harness, || Ok(Done::LeftOut(why.to_owned())));
     }
+    others(&mut report, quick);
+    if !quick {
+        let mut crowd = cargo(&["test", "--package", "zk-server", "--test", "crowd"]);
+        cases(&mut report, "crowds", &mut crowd, &["--include-ignored"]);
+    }
     if here == 0 {
         report.cases.skipped += waiting; // for servers that never came
     }
     Ok(report)
+}
+
+/// Other people's clients on our server, and on a real one.
+fn others(report: &mut Report, quick: bool) {
+    let name = "clients of others";
+    let missing = if quick {
+        Some("--quick was given".to_owned())
+    } else {
+        peers().err().map(|error| error::chain(&error))
+    };
+    if let Some(why) = missing {
+        report.step(name, || Ok(Done::LeftOut(why)));
+        return;
+    }
+    let mut tests = cargo(&["test", "--package", "zk-keeper", "--test", "main"]);
+    let only = ["--include-ignored", "peers::"];
+    cases(report, name, tests.env(REAL, "1"), &only);
 }
 
 /// Runs test programs and counts their cases. Returns how many of them wait for real servers.
@@ -86,7 +108,7 @@ fn cases(report: &mut Report, name: &str, command: &mut Command, more: &[&str]) 
         let cases = tally.cases();
         let waiting = match tally.waiting() {
             0 => String::new(),
-            waiting => format!(", {waiting} wait for servers"),
+            waiting => format!(", {waiting} wait for a later step"),
         };
         if cases.failed > 0 {
             return Err(Error::Tests(format!("{cases}{waiting}")));

@@ -16,14 +16,12 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::Wake;
 
 use zk_client::Core;
+use zk_handler_base::{Process, clock, lock};
 use zk_session::TimeoutReason;
 
-use crate::clock;
 use crate::inbox::{Inbox, Letter};
 use crate::io_loop::is_loop_thread;
 use crate::output::Output;
-use crate::process::Process;
-use crate::threads::lock;
 
 /// The waker of one client's core.
 #[derive(Debug)]

@@ -1,20 +1,18 @@
 //! [`ThreadsHandler`]: the handler and its limits.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
-use std::{fmt, thread};
 
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
+use zk_handler_base::{
+    BlockingPool, Limits, Process, Resolver, RunningTask, Threads, Workers, clock, lock,
+};
 use zk_proto::ServerAddr;
 
-use crate::callbacks::{Limits, Workers};
 use crate::inbox::{Inbox, Letter};
 use crate::io_loop::{self, Surroundings, is_loop_thread};
-use crate::process::Process;
-use crate::resolve::Resolver;
-use crate::task::RunningTask;
-use crate::threads::{BlockingPool, Threads, lock};
-use crate::{clock, word};
+use crate::word;
 
 /// Drives clients on plain threads. See the [crate] for which thread runs what.
 ///
@@ -158,14 +156,8 @@ pub struct ThreadsHandlerBuilder {
 
 impl ThreadsHandlerBuilder {
     fn new() -> Self {
-        let processors = thread::available_parallelism().map_or(2, usize::from);
         Self {
-            limits: Limits {
-                parallel: processors.clamp(1, 4),
-                workers: 64,
-                patience: Duration::from_millis(20),
-                linger: Duration::from_secs(5),
-            },
+            limits: Limits::default(),
             look_ups: 4,
             words: 4,
             process_id: std::process::id,

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use mio::{Registry, Token, Waker};
 use zk_client::Core;
-
-use crate::resolve::Answer;
-use crate::threads::lock;
+use zk_handler_base::{Answer, lock};
 
 /// News for the I/O loop.
 #[derive(Debug)]

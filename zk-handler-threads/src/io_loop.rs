@@ -15,18 +15,14 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use zk_client::Core;
+use zk_handler_base::{Process, Resolver, Threads, Workers, clock};
 use zk_session::Action;
 
 use crate::bell::Bell;
-use crate::callbacks::Workers;
-use crate::clock;
 use crate::deadlines::Deadlines;
 use crate::inbox::{Inbox, Letter};
 use crate::link::Link;
-use crate::process::Process;
-use crate::resolve::Resolver;
 use crate::slab::Slab;
-use crate::threads::Threads;
 
 mod connect;
 mod serve;

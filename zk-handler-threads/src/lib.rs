@@ -49,19 +49,13 @@
 #![forbid(unsafe_code)]
 
 mod bell;
-mod callbacks;
-mod clock;
 mod deadlines;
 mod handler;
 mod inbox;
 mod io_loop;
 mod link;
 mod output;
-mod process;
-mod resolve;
 mod slab;
-mod task;
-mod threads;
 mod word;
 
 use std::sync::Arc;

@@ -17,11 +17,11 @@ use std::sync::Arc;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Registry, Token};
+use zk_handler_base::{Answer, Wanted};
 use zk_proto::Lent;
 use zk_session::ConnId;
 
 use crate::output::Output;
-use crate::resolve::{Answer, Wanted};
 
 mod attempt;
 

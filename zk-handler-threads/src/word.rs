@@ -6,12 +6,9 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use zk_client::{AsyncResult, Completer, Error};
+use zk_handler_base::{BlockingPool, Resolver, clock};
 use zk_proto::ServerAddr;
 use zk_session::LinkError;
-
-use crate::clock;
-use crate::resolve::Resolver;
-use crate::threads::BlockingPool;
 
 /// The longest answer that is taken.
 const MAX_ANSWER: u64 = 16 << 20;

@@ -96,7 +96,8 @@ pub enum HostsError {
 /// paths are relative to.
 ///
 /// The port defaults to 2181, spaces around servers are dropped, names become lower case, and an
-/// IPv6 address stands in brackets.
+/// IPv6 address stands in brackets. Spaces at the end of the path are dropped as well, unless a slash
+/// follows them.
 ///
 /// ```
 /// let (servers, chroot) = zk_proto::parse_hosts("zk1:2182, [::1]/app")?;

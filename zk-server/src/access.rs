@@ -141,7 +141,8 @@ fn is_valid(Id { scheme, id }: &Id, settings: &Settings) -> bool {
     match &**scheme {
         "world" => id == "anyone",
         "auth" => true,
-        "digest" => id.matches(':').count() == 1,
+        // As Java splits: nothing counts that is empty at the end.
+        "digest" => id.trim_end_matches(':').matches(':').count() == 1,
         "ip" => Network::parse(id).is_some(),
         "sasl" => settings.sasl && is_principal(id),
         _ => false,

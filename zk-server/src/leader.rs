@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use zk_proto::{ErrorCode, Reader, Request, SessionId, Zxid};
+use zk_proto::{ErrorCode, Reader, SessionId, Zxid};
 
 use crate::{
     Alive, Caller, FromLeader, Options, Standing, Ticket, ToLeader, Tree, Txn, TxnKind, Write,
     clock::{Clock, millis},
+    decode::decode,
     prepare, prepare_reap,
     sessions::{Ownership, Sessions},
 };
@@ -238,7 +239,7 @@ impl Leader {
             standing,
         };
         let mut reader = Reader::new(&write.body);
-        let kind = Request::decode(write.opcode, &mut reader)
+        let kind = decode(write.opcode, &mut reader)
             .map_err(|_| ErrorCode::MARSHALLING_ERROR)
             .and_then(|request| prepare(tree, &caller, &request, &self.options.settings))
             .unwrap_or_else(TxnKind::Error);

@@ -67,6 +67,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `tcp` (default) | [`Server`], and the program `zk-server` |
+//! | `sasl` | `DigestMd5`: users who sign in by name and password |
 
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
@@ -77,6 +78,7 @@ mod change;
 mod clock;
 mod connection;
 mod data;
+mod decode;
 mod ensemble;
 mod fault;
 mod id;
@@ -109,6 +111,8 @@ pub use options::Options;
 #[cfg(zk_planted)]
 pub use planted::Planted;
 pub use release::UnknownRelease;
+#[cfg(feature = "sasl")]
+pub use sasl::DigestMd5;
 pub use sasl::{SaslFactory, SaslServer, SaslStep};
 pub use standalone::Standalone;
 

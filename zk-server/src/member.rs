@@ -90,6 +90,12 @@ impl Member {
         }
     }
 
+    /// The sessions that go with the data it was made with: those of
+    /// [`sessions`](Self::sessions) where that data came from.
+    pub fn restore_sessions(&mut self, sessions: impl IntoIterator<Item = (SessionId, i32)>) {
+        self.shared.sessions.extend(sessions);
+    }
+
     /// A client has connected.
     pub fn handle_accept(&mut self, now: Instant, conn: ConnId, peer: SocketAddr) {
         let shared = &mut self.shared;

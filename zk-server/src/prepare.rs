@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zk_proto::{ErrorCode, MultiOp, Request};
+use zk_proto::{ErrorCode, MultiOp, OpCode, Request};
 
 use self::{
     pending::Pending,
@@ -58,7 +58,14 @@ pub fn prepare(
         Request::Check { path, version } if settings.release < Release::V3_9 => {
             write.check(path, *version)
         }
-        Request::Multi(ops) => return Ok(write.multi(ops)),
+        // Since 3.9 flags are looked at as a multi is decoded.
+        Request::Multi(ops)
+            if settings.release >= Release::V3_9
+                && ops.iter().any(|op| has_unknown_flags(op, 4)) =>
+        {
+            return Err(ErrorCode::MARSHALLING_ERROR);
+        }
+        Request::Multi(ops) => return write.multi(ops),
         Request::Reconfig {
             joining,
             leaving,
@@ -123,10 +130,14 @@ pub fn prepare_reap(tree: &Tree, path: &Arc<str>) -> Result<TxnKind, ErrorCode> 
 
 impl Write<'_> {
     /// Every operation sees those before it. The first that fails makes all fail.
-    fn multi(&mut self, ops: &[MultiOp<'_>]) -> TxnKind {
+    fn multi(&mut self, ops: &[MultiOp<'_>]) -> Result<TxnKind, ErrorCode> {
         self.in_multi = true;
         let mut done = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate() {
+            if has_unknown_flags(op, 4) && !has_unknown_flags(op, 6) {
+                // Before 3.9 this is where servers find that there is no time to live.
+                return Err(ErrorCode::MARSHALLING_ERROR);
+            }
             match self.op(op) {
                 Ok(op) => {
                     self.pending.note(&op);
@@ -136,11 +147,11 @@ impl Write<'_> {
                     let mut codes = vec![ErrorCode::OK; ops.len()];
                     codes[index] = code;
                     codes[index + 1..].fill(ErrorCode::RUNTIME_INCONSISTENCY);
-                    return TxnKind::FailedMulti(codes);
+                    return Ok(TxnKind::FailedMulti(codes));
                 }
             }
         }
-        TxnKind::Multi(done)
+        Ok(TxnKind::Multi(done))
     }
 
     fn op(&self, op: &MultiOp<'_>) -> Result<TxnOp, ErrorCode> {
@@ -167,6 +178,13 @@ impl Write<'_> {
             MultiOp::Check { path, version } => self.check(path, *version),
         }
     }
+}
+
+/// Whether the flags are above `most`, or negative. Those of the operation for nodes with a time to
+/// live are looked at in its turn.
+fn has_unknown_flags(op: &MultiOp<'_>, most: i32) -> bool {
+    matches!(op, MultiOp::Create { mode, with_stat, .. }
+        if mode.opcode(*with_stat) != OpCode::CREATE_TTL && !(0..=most).contains(&mode.flags()))
 }
 
 #[cfg(test)]

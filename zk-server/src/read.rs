@@ -27,6 +27,10 @@ pub fn read(
     out: &mut Vec<u8>,
 ) -> Result<(), ErrorCode> {
     match request {
+        // Of all reads this one alone looks at what it is given.
+        Request::Exists { path, .. } if path.contains('\0') => {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
         Request::Exists { path, .. } => {
             let node = tree.node(path).ok_or(ErrorCode::NO_NODE)?;
             if settings.release >= Release::V3_9 {

@@ -37,8 +37,7 @@ impl Release {
             | OpCode::DELETE
             | OpCode::SET_DATA
             | OpCode::SET_ACL
-            | OpCode::CHECK
-            | OpCode::RECONFIG => matches!(self, Self::V3_8),
+            | OpCode::CHECK => matches!(self, Self::V3_8),
             OpCode(_) => false,
         }
     }

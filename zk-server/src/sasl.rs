@@ -1,6 +1,12 @@
-//! The seam for SASL: mechanisms are not part of this crate.
+//! The seam for SASL, and with the feature `sasl` the mechanism that users of ZooKeeper have.
 
 use std::fmt;
+
+#[cfg(feature = "sasl")]
+mod digest_md5;
+
+#[cfg(feature = "sasl")]
+pub use digest_md5::DigestMd5;
 
 /// Makes one exchange for each connection that asks for it. An option of the server.
 pub trait SaslFactory: fmt::Debug + Send + Sync {

@@ -242,9 +242,6 @@ impl Standalone {
 
     /// Carries messages between the member and the leader until there are none.
     fn settle(&mut self) {
-        while let Some(session) = self.member.pop_touched() {
-            self.leader.touch(self.now, session);
-        }
         loop {
             while let Some(answer) = self.leader.poll(self.member.tree()) {
                 if let (Some(kept), FromLeader::Commit { txn, .. }) = (&mut self.committed, &answer)
@@ -252,6 +249,10 @@ impl Standalone {
                     kept.push_back(Arc::clone(txn));
                 }
                 self.member.handle_leader(self.now, answer);
+            }
+            // An answer may have let requests through that had waited for it.
+            while let Some(session) = self.member.pop_touched() {
+                self.leader.touch(self.now, session);
             }
             let Some(message) = self.member.poll_leader() else {
                 break;

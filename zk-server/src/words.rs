@@ -1,7 +1,7 @@
 //! Four-letter words: what operators ask (ZooKeeper Administrator's Guide, The Four Letter Words).
 //!
-//! Answers are lines of text, then the connection is closed. `crst`, `srst`, `dirs`, `gtmk`, `stmk`
-//! and `hash` are about what is not here, and are answered like words that are not on the whitelist.
+//! Answers are lines of text, then the connection is closed. `dirs`, `gtmk`, `stmk` and `hash` are
+//! about what is not here, and are answered like words that are not on the whitelist.
 
 use std::{
     collections::BTreeMap,
@@ -30,6 +30,9 @@ impl Member {
             if self.answer_word(&word, leader, &mut text).is_err() {
                 text.clear();
             }
+            if self.shared.options.whitelist.allows(&word) && self.is_serving() {
+                self.reset(&word);
+            }
             if let Some(Connection { client, .. }) = self.conns.get_mut(&conn) {
                 client.output.begin().extend_from_slice(text.as_bytes());
                 client.end(Ending::Flush);
@@ -55,6 +58,8 @@ impl Member {
                 | "wchs"
                 | "wchc"
                 | "wchp"
+                | "srst"
+                | "crst"
         );
         if !known || !always && !options.whitelist.allows(word) {
             return writeln!(
@@ -102,7 +107,22 @@ impl Member {
             "dump" => self.dump(leader, text),
             "wchs" => self.wchs(text),
             "wchc" => self.wchc(text),
+            "srst" => writeln!(text, "Server stats reset."),
+            "crst" => writeln!(text, "Connection stats reset."),
             _ => self.wchp(text),
+        }
+    }
+
+    /// `srst` and `crst` are told before they are done, which nobody can see.
+    fn reset(&mut self, word: &str) {
+        match word {
+            "srst" => (self.shared.received, self.shared.sent) = (0, 0),
+            "crst" => {
+                for Connection { client, .. } in self.conns.values_mut() {
+                    (client.stats.received, client.stats.sent) = (0, 0);
+                }
+            }
+            _ => {}
         }
     }
 

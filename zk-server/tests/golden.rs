@@ -82,7 +82,8 @@ impl Server {
         let bytes = unhex(request);
         let mut reader = Reader::new(&bytes);
         let header = RequestHeader::decode(&mut reader).unwrap();
-        let Ok(request) = Request::decode(header.opcode, &mut reader) else {
+        let request = Request::decode(header.opcode, &mut reader).and_then(Request::effective);
+        let Ok(request) = request else {
             return;
         };
         if let Request::Auth { scheme, data } = &request {

@@ -141,7 +141,8 @@ pub(crate) struct Watches {
     registered: usize,
     /// Paths with recursive watchers: while there are none, ancestors need not be looked up.
     recursive: usize,
-    /// The path whose child event was derived from the event before.
+    /// The path whose child event was derived from the event before, as long as a recursive
+    /// registration serves it.
     derived: Option<Arc<str>>,
 }
 
@@ -252,6 +253,9 @@ impl Watches {
             self.watchers.remove(&id);
             return;
         }
+        if arms == PERSISTENT {
+            self.derived.take_if(|path| *path == entry.path);
+        }
         entry.armed = match arms {
             // A mode replaces what was there in its registries, or takes it along.
             PERSISTENT => PERSISTENT,
@@ -331,7 +335,11 @@ impl Watches {
             touched.push(at);
             let mut told = Vec::new();
             if let Some(entry) = &mut self.entries[at as usize] {
-                entry.armed &= !disarmed;
+                // What a setWatches on its way registers may outlive an event of what was there
+                // before: who then waits for nothing has it removed.
+                if entry.rearming == 0 {
+                    entry.armed &= !disarmed;
+                }
                 let repeated = is_child_event && derived_before.as_deref() == Some(path);
                 let hushed = gap || entry.hushed;
                 entry.local.retain(|l| {

@@ -134,6 +134,11 @@ impl Driver {
         let now = lock(&self.clock).now(world.now());
         self.core
             .with(|session| body.turn(self, world, session, now));
+        // The next `with` takes the loop for awake, and so would forget what those who were woken
+        // by this one have asked for.
+        if !self.core.prepare_sleep() {
+            self.schedule();
+        }
         // Asked again, now that the core has taken out all events.
         let (deadline, state, finished) = self
             .core

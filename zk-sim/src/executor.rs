@@ -47,16 +47,43 @@ impl Job {
 
 /// The jobs that can run now.
 #[derive(Default)]
-pub(crate) struct Queue(Mutex<Vec<Job>>);
+pub(crate) struct Queue(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    jobs: Vec<Job>,
+    /// Whom the next job wakes.
+    listener: Option<Waker>,
+}
 
 impl Queue {
     pub(crate) fn push(&self, job: Job) {
-        lock(&self.0).push(job);
+        let listener = {
+            let mut waiting = lock(&self.0);
+            waiting.jobs.push(job);
+            waiting.listener.take()
+        };
+        if let Some(listener) = listener {
+            listener.wake();
+        }
+    }
+
+    /// Has the next job wake somebody; `false` if there is a job already.
+    pub(crate) fn listen(&self, waker: &Waker) -> bool {
+        let mut waiting = lock(&self.0);
+        let empty = waiting.jobs.is_empty();
+        let before = match empty {
+            true => waiting.listener.replace(waker.clone()),
+            false => waiting.listener.take(),
+        };
+        drop(waiting);
+        drop(before);
+        empty
     }
 
     /// Takes out one, drawn from `order`.
     pub(crate) fn pick(&self, order: &mut Rng) -> Option<Job> {
-        let mut jobs = lock(&self.0);
+        let jobs = &mut lock(&self.0).jobs;
         if jobs.is_empty() {
             return None;
         }
@@ -65,7 +92,7 @@ impl Queue {
     }
 
     pub(crate) fn take(&self) -> Vec<Job> {
-        mem::take(&mut *lock(&self.0))
+        mem::take(&mut lock(&self.0).jobs)
     }
 }
 
@@ -76,11 +103,12 @@ pub(crate) struct Queued(AtomicBool);
 impl Queued {
     /// `true` if it was not.
     pub(crate) fn set(&self) -> bool {
-        !self.0.swap(true, Ordering::Relaxed)
+        !self.0.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn clear(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        // Not a mere store: what came before a `set` from another thread is to be seen now.
+        self.0.swap(false, Ordering::AcqRel);
     }
 }
 

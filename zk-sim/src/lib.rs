@@ -77,7 +77,8 @@
 //! * No lock is held while code of a program runs: callbacks, wakers and drops may use the universe.
 //! * Nobody may block: [`Op::wait`](zk_client::Op::wait) and the like fail with
 //!   [`Error::WouldDeadlock`](zk_client::Error::WouldDeadlock). Await, within [`Sim::block_on`] or a
-//!   program.
+//!   program. Code that has to block is put on other threads, and the universe is run by
+//!   [`Sim::run_paced`]; what happens then is no longer a matter of the seed.
 //!
 //! # What is left out
 //!
@@ -113,7 +114,7 @@ mod world;
 // The universe and what is in it.
 pub use machine::{Crash, Machine, Running, Sleep};
 pub use rng::Rng;
-pub use sim::{ServerHandle, Sim};
+pub use sim::{Pace, ServerHandle, Sim};
 pub use socket::Socket;
 
 // What goes wrong.

@@ -27,9 +27,12 @@ use crate::trace::Kind;
 use crate::world::World;
 
 mod handle;
+mod pace;
 mod run;
 
 pub use handle::ServerHandle;
+pub use pace::Pace;
+use run::Limit;
 
 /// A universe of machines, network and clocks, in this thread and from one seed. See the
 /// [crate].
@@ -242,7 +245,7 @@ impl Sim {
         });
         waker.queued.set();
         self.world.queue.push(Job::Main);
-        self.run(until, &mut || {
+        self.run(Limit::At(until), &mut || {
             waker.queued.clear();
             let task = Waker::from(Arc::clone(&waker));
             match future.as_mut().poll(&mut Context::from_waker(&task)) {
@@ -272,7 +275,7 @@ impl Sim {
     /// As [`block_on`](Self::block_on); but if nothing can happen, time passes all the same.
     pub fn run_for(&self, time: Duration) -> Result<(), SimError> {
         let until = self.world.now().saturating_add(nanos(time));
-        self.run(until, &mut || false)?;
+        self.run(Limit::At(until), &mut || false)?;
         self.world.enter(|state| self.world.set_now(state, until));
         Ok(())
     }

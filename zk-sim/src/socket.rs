@@ -35,7 +35,8 @@ impl Socket {
         Ok(socket)
     }
 
-    /// The bytes that have arrived, once there are any; none at the end of the stream.
+    /// The bytes that have arrived, once there are any; none at the end of the stream. If the
+    /// future is dropped, nothing was read.
     ///
     /// # Errors
     /// What has broken the connection.
@@ -60,20 +61,28 @@ impl Socket {
     /// What has broken the connection.
     pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let count = poll_fn(|cx| {
-                self.poll(cx, |state| {
-                    let broken = state.broken(self.stream, 0);
-                    if let Some(kind) = broken {
-                        return Some(Err(io::Error::from(kind)));
-                    }
-                    let count = state.write(self.stream, 0, bytes);
-                    (count > 0).then_some(Ok(count))
-                })
-            })
-            .await?;
+            let count = self.write(bytes).await?;
             bytes = &bytes[count..];
         }
         Ok(())
+    }
+
+    /// Writes as many bytes as there is room for, as soon as there is room, and says how many. If
+    /// the future is dropped, nothing was written.
+    ///
+    /// # Errors
+    /// What has broken the connection.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        poll_fn(|cx| {
+            self.poll(cx, |state| {
+                if let Some(kind) = state.broken(self.stream, 0) {
+                    return Some(Err(io::Error::from(kind)));
+                }
+                let count = state.write(self.stream, 0, bytes);
+                (count > 0 || bytes.is_empty()).then_some(Ok(count))
+            })
+        })
+        .await
     }
 
     fn poll<T>(&self, cx: &mut Context<'_>, f: impl FnOnce(&mut State) -> Option<T>) -> Poll<T> {

@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
+use std::thread;
 
 use zk_client::{Client, Error, Password, SessionId, State};
 use zk_proto::ConnectResponse;

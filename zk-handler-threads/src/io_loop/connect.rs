@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Token;
+use zk_handler_base::{Resolver, clock};
 use zk_proto::ServerAddr;
 use zk_session::{Action, ConnId};
 
 use super::IoLoop;
-use crate::clock;
 use crate::inbox::Letter;
 use crate::link::Link;
-use crate::resolve::Resolver;
 
 /// How long a connection that is being closed may take for what is left to be written.
 const LINGER: Duration = Duration::from_secs(1);

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
+use zk_handler_base::clock;
 use zk_session::{Action, ConnId, SaslError, Session, State};
 
 use super::{IoLoop, READ};
-use crate::clock;
 use crate::link::{Link, News};
 
 /// What is written at once is about as much as this, if there is that much.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use zk_handler_base::Answer;
 
 use super::{Attempt, Stage};
-use crate::resolve::Answer;
 
 /// Begins with the address that it is this attempt's turn to begin with.
 pub(super) fn begin(attempt: u32, addresses: Answer, registry: &Registry, token: Token) -> Stage {

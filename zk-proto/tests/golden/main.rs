@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod entries;
 mod json;
 
 use std::collections::BTreeMap;
@@ -15,72 +16,10 @@ use zk_proto::{
     Reader, Reply, ReplyHeader, Request, RequestHeader, WatcherEvent, Xid, frame, is_four_letter,
 };
 
-use json::{hex, unhex};
+use entries::{Golden, frames, golden};
+use json::hex;
 
 const LIMIT: usize = 1 << 20;
-
-struct Golden {
-    name: String,
-    frame: String,
-    server: String,
-    scenario: String,
-    conn: Value,
-    bytes: Vec<u8>,
-    decoded: Value,
-}
-
-impl Golden {
-    fn body(&self) -> Bytes {
-        Bytes::copy_from_slice(&self.bytes[4..])
-    }
-
-    fn is(&self, frame: &str) -> bool {
-        self.frame == frame
-    }
-
-    fn same_connection(&self, other: &Self) -> bool {
-        (&self.server, &self.scenario, &self.conn) == (&other.server, &other.scenario, &other.conn)
-    }
-}
-
-fn golden() -> Vec<Golden> {
-    let text = include_str!("../../testdata/golden.json");
-    let entries: Vec<Value> = serde_json::from_str(text).unwrap();
-    let golden: Vec<_> = entries
-        .into_iter()
-        .map(|entry| {
-            let text = |key: &str| entry[key].as_str().unwrap().to_owned();
-            Golden {
-                name: text("name"),
-                frame: entry["decoded"]["frame"].as_str().unwrap().to_owned(),
-                server: text("server_version"),
-                scenario: text("scenario"),
-                conn: entry["conn"].clone(),
-                bytes: unhex(&text("hex")),
-                decoded: entry["decoded"].clone(),
-            }
-        })
-        .collect();
-    assert_eq!(golden.len(), 2243);
-    golden
-}
-
-/// The frames that come and go as frames, that is neither four-letter words nor observations.
-fn frames() -> Vec<Golden> {
-    let kinds = [
-        "ConnectRequest",
-        "ConnectResponse",
-        "Request",
-        "Reply",
-        "WatcherEvent",
-    ];
-    let frames: Vec<_> = golden()
-        .into_iter()
-        .filter(|g| kinds.contains(&&*g.frame))
-        .collect();
-    assert_eq!(frames.len(), 152 + 137 + 866 + 859 + 147);
-    frames
-}
 
 fn opcode_named(name: &str) -> OpCode {
     (-20..200)

@@ -8,6 +8,7 @@ use super::{Member, Shared};
 use crate::{
     Alive, Applied, Caller, FromLeader, Standing, Ticket, Txn, TxnKind,
     connection::{Client, Connection, Ending, Place, Stage, Waiting},
+    decode::decode,
 };
 
 use super::local::put_event;
@@ -21,7 +22,7 @@ impl Member {
             FromLeader::Commit { txn, ticket } => self.commit(&txn, ticket),
             FromLeader::Synced { ticket } => {
                 self.answer_waiting(ticket, |client, waiting, zxid| {
-                    let request = Request::decode(OpCode::SYNC, &mut Reader::new(&waiting.body));
+                    let request = decode(OpCode::SYNC, &mut Reader::new(&waiting.body));
                     client.reply(waiting.header.xid, zxid, |_, out| match request {
                         Ok(Request::Sync { path }) => {
                             put_text(out, &path);

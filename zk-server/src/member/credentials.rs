@@ -21,14 +21,10 @@ impl Shared {
         reader: &mut Reader<'_>,
     ) {
         self.sent += 1;
-        let request = Request::decode(header.opcode, reader);
-        let accepted = match &request {
-            Ok(Request::Auth { scheme, data }) => {
-                self.accept(client, scheme, data.as_deref().unwrap_or_default())
-            }
-            Ok(_) | Err(_) => false,
+        let Ok(Request::Auth { scheme, data }) = Request::decode(header.opcode, reader) else {
+            return client.end(Ending::Flush);
         };
-        if accepted {
+        if self.accept(client, &scheme, data.as_deref()) {
             client.reply_code(header.xid, Zxid::ZERO, ErrorCode::OK);
         } else {
             client.reply_code(header.xid, Zxid::ZERO, ErrorCode::AUTH_FAILED);
@@ -38,9 +34,9 @@ impl Shared {
 
     /// `DigestAuthenticationProvider` and `IPAuthenticationProvider` of the Java server; the other
     /// schemes are off there, too.
-    fn accept(&self, client: &mut Client, scheme: &str, data: &[u8]) -> bool {
-        match scheme {
-            "digest" => {
+    fn accept(&self, client: &mut Client, scheme: &str, data: Option<&[u8]>) -> bool {
+        match (scheme, data) {
+            ("digest", Some(data)) => {
                 let text = String::from_utf8_lossy(data);
                 let id = digest_id(&text);
                 if self.options.super_digest.as_ref() == Some(&id) {
@@ -49,7 +45,7 @@ impl Shared {
                 client.add_id(Id::new("digest", id));
                 true
             }
-            "ip" => true,
+            ("ip", _) => true,
             _ => false,
         }
     }
@@ -62,8 +58,9 @@ impl Shared {
         reader: &mut Reader<'_>,
     ) {
         self.sent += 1;
-        let Ok(Request::Sasl { token }) = Request::decode(header.opcode, reader) else {
-            return client.reply_code(header.xid, Zxid::ZERO, ErrorCode::MARSHALLING_ERROR);
+        let request = Request::decode(header.opcode, reader);
+        let Ok(Request::Sasl { token: Some(token) }) = request else {
+            return client.end(Ending::Flush);
         };
         let Some(factory) = self.options.sasl.clone() else {
             return put_token(client, header, ErrorCode::OK, None);
@@ -72,7 +69,7 @@ impl Shared {
             Some(exchange) => exchange,
             None => factory.start(self.exchange_seed()),
         };
-        match exchange.step(token.as_deref().unwrap_or_default()) {
+        match exchange.step(&token) {
             SaslStep::Continue(token) => {
                 client.sasl = Some(exchange);
                 put_token(client, header, ErrorCode::OK, Some(&token));

@@ -40,7 +40,8 @@ impl Shared {
                     self.watch(client, Kind::Child, path);
                 }
             }
-            Request::Ping => client.reply_code(xid, zxid, ErrorCode::OK),
+            // Whatever its own number.
+            Request::Ping => client.reply_code(Xid::PING, zxid, ErrorCode::OK),
             Request::SetWatches(watches) => {
                 self.set_watches(client, watches);
                 client.reply_code(xid, zxid, ErrorCode::OK);

@@ -32,7 +32,8 @@ pub enum Role {
 }
 
 impl Member {
-    /// Serves from now on. All that was committed before has been applied.
+    /// Serves from now on. All that was committed before has been applied. With a new leader it
+    /// [leaves](Self::leave) the old one first, as what it was asked there will not be answered.
     pub fn follow(&mut self, now: Instant, role: Role) {
         self.shared.clock.advance(now);
         if let Mode::Serving(old) = &mut self.shared.mode {

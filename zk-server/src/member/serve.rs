@@ -12,6 +12,7 @@ use super::{Shared, mode::Mode};
 use crate::{
     Fault, Ticket, ToLeader, Write,
     connection::{Client, Ending, Place, Stage, Waiting},
+    decode::decode,
     fault::Seen,
 };
 
@@ -106,7 +107,7 @@ impl Shared {
             return self.execute(client, header, chunk, body, fault);
         }
         let body = chunk.slice(body);
-        let request = Request::decode(header.opcode, &mut Reader::new(&body));
+        let request = decode(header.opcode, &mut Reader::new(&body));
         let place = if self.is_for_leader(header.opcode, &request) && !is_answer(fault) {
             self.forward(client, header.opcode, body.clone())
         } else {
@@ -134,8 +135,12 @@ impl Shared {
         if let Some(Fault::Answer(code)) = fault {
             return client.reply_code(header.xid, zxid, code);
         }
+        if self.is_unknown(header.opcode) {
+            refuse(client, header);
+            return self.after_reply(client, start, fault);
+        }
         let mut reader = Reader::within(chunk, body.clone());
-        let request = Request::decode(header.opcode, &mut reader);
+        let request = decode(header.opcode, &mut reader);
         if self.is_for_leader(header.opcode, &request) {
             let body = chunk.slice(body);
             let place = self.forward(client, header.opcode, body.clone());
@@ -147,7 +152,6 @@ impl Shared {
             });
         }
         match request {
-            Ok(request) if self.is_unknown(&request) => refuse(client, header),
             Ok(request) => self.answer(client, header, &request),
             Err(DecodeError::UnknownOpcode(_)) => refuse(client, header),
             Err(_) => client.reply_code(header.xid, zxid, ErrorCode::MARSHALLING_ERROR),
@@ -189,15 +193,15 @@ impl Shared {
         match request {
             Ok(request) => {
                 matches!(request, Request::CloseSession)
-                    || request.is_quorum() && !self.is_unknown(request)
+                    || request.is_quorum() && !self.is_unknown(request.opcode())
             }
             Err(_) => self.options.release.numbers_unreadable(opcode),
         }
     }
 
     /// Whether servers of this release treat it as an operation that they do not know.
-    fn is_unknown(&self, request: &Request<'_>) -> bool {
-        matches!(request, Request::Check { .. }) && !self.options.release.executes_single_check()
+    fn is_unknown(&self, opcode: OpCode) -> bool {
+        opcode == OpCode::CHECK && !self.options.release.executes_single_check()
     }
 
     fn fault_for(
@@ -206,7 +210,7 @@ impl Shared {
         header: RequestHeader,
         reader: &mut Reader<'_>,
     ) -> Option<Fault> {
-        let request = Request::decode(header.opcode, reader).ok();
+        let request = decode(header.opcode, reader).ok();
         self.faults.take(Seen {
             conn: client.id,
             session: client.session().unwrap_or_default(),

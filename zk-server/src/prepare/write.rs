@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 
-use zk_proto::{ANY_VERSION, Acl, CreateMode, ErrorCode, OpCode, Perms, Sequence, WireMode};
+use zk_proto::{ANY_VERSION, Acl, CreateMode, ErrorCode, OpCode, Perms, Sequence, Ttl, WireMode};
 
 use super::pending::{Pending, Record};
 use crate::{
@@ -28,13 +28,15 @@ pub(super) struct Create<'a> {
 
 impl Write<'_> {
     pub(super) fn create(&self, create: &Create<'_>) -> Result<TxnOp, ErrorCode> {
-        let mode = self.mode(create.mode)?;
+        let opcode = self.opcode(create);
+        let mode = self.mode(opcode, create.mode)?;
         self.check_session_for(mode)?;
         let parent_path = path::parent_of(create.path).ok_or(ErrorCode::BAD_ARGUMENTS)?;
         let acl = fix_acl(create.acl, self.caller, self.settings)?;
         let parent = self.node(parent_path)?;
         self.caller.check(&parent.acl, Perms::CREATE)?;
-        let path = if mode.is_sequential() {
+        // The flags of a container count for its name, though not for what it is.
+        let path = if matches!(create.mode.flags(), 2 | 3 | 6) {
             Cow::Owned(with_counter(create.path, parent.creates))
         } else {
             Cow::Borrowed(create.path)
@@ -53,7 +55,7 @@ impl Write<'_> {
             data,
             acl: shared(acl, &parent.acl),
             owner: self.owner(mode),
-            with_stat: self.has_stat(create.mode.opcode(create.with_stat)),
+            with_stat: opcode != OpCode::CREATE,
         })
     }
 
@@ -150,14 +152,35 @@ impl Write<'_> {
         }
     }
 
-    fn mode(&self, mode: WireMode) -> Result<CreateMode, ErrorCode> {
-        match mode.flags() {
-            0..=4 => {}
-            5 | 6 if self.settings.extended_types => {}
-            5 | 6 => return Err(ErrorCode::UNIMPLEMENTED),
-            _ => return Err(ErrorCode::BAD_ARGUMENTS),
+    /// The operation that a server makes of it. Within a multi the flags decide; before 3.9 they
+    /// alone (`Op.Create.getOpcode`).
+    fn opcode(&self, create: &Create<'_>) -> OpCode {
+        let opcode = create.mode.opcode(create.with_stat);
+        match create.mode.flags() {
+            _ if !self.in_multi => opcode,
+            4 => OpCode::CREATE_CONTAINER,
+            5 | 6 => OpCode::CREATE_TTL,
+            _ if opcode == OpCode::CREATE_TTL || self.settings.release < Release::V3_9 => {
+                OpCode::CREATE
+            }
+            _ => opcode,
         }
-        mode.effective().map_err(|_| ErrorCode::BAD_ARGUMENTS)
+    }
+
+    fn mode(&self, opcode: OpCode, mode: WireMode) -> Result<CreateMode, ErrorCode> {
+        let ttl = match mode {
+            WireMode::Known(mode) => mode.ttl().map(Ttl::as_millis),
+            WireMode::Raw(raw) => raw.ttl,
+        };
+        let mode = match mode.flags() {
+            5 | 6 if !self.settings.extended_types => return Err(ErrorCode::UNIMPLEMENTED),
+            flags @ (5 | 6) => CreateMode::from_flags(flags, ttl),
+            0..=4 if opcode == OpCode::CREATE_CONTAINER => Ok(CreateMode::Container),
+            flags if opcode == OpCode::CREATE_TTL => CreateMode::from_flags(flags, ttl),
+            4 => Ok(CreateMode::Persistent),
+            flags => CreateMode::from_flags(flags, None),
+        };
+        mode.map_err(|_| ErrorCode::BAD_ARGUMENTS)
     }
 
     fn owner(&self, mode: CreateMode) -> Owner {
@@ -170,15 +193,6 @@ impl Write<'_> {
             CreateMode::PersistentWithTtl(ttl) | CreateMode::PersistentSequentialWithTtl(ttl) => {
                 Owner::Ttl(ttl)
             }
-        }
-    }
-
-    /// Before 3.9 create2 within a multi is answered as create.
-    fn has_stat(&self, opcode: OpCode) -> bool {
-        match opcode {
-            OpCode::CREATE => false,
-            OpCode::CREATE2 => !self.in_multi || self.settings.release >= Release::V3_9,
-            _ => true,
         }
     }
 }

@@ -106,7 +106,7 @@ fn null_stays_null() {
 #[test]
 fn a_node_is_looked_for_before_rights() {
     let server = server();
-    for path in ["/nope", "nope", "/g/", "/g/../g", "//", "/none/x", "/g\0"] {
+    for path in ["/nope", "nope", "/g/", "/g/../g", "//", "/none/x"] {
         for request in [
             exists(path),
             get(path),

@@ -297,7 +297,7 @@ fn slow_networks_lose_nothing() {
 }
 
 #[test]
-#[ignore = "takes minutes: for those who change the protocol between members"]
+#[ignore = "by hand: takes minutes, for those who change the protocol between members"]
 fn all_at_once_loses_nothing_for_long() {
     runs(20_000, ALL);
     runs(

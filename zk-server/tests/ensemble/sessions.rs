@@ -99,10 +99,12 @@ fn a_deposed_leader_answers_all_but_writes() {
 fn a_sync_waits_for_what_was_proposed_before_it() {
     let mut world = World::new(3, 3);
     let leader = world.settle();
-    let client = world.client(leader);
+    let (writer, reader) = (world.client(leader), world.client(leader));
     world.isolate(leader);
-    world.ask(client, &create("/a", "1", CreateMode::Persistent));
-    assert_eq!(world.call_within(client, &sync(), 1), None);
+    assert!(world.call_within(reader, &sync(), 0).unwrap().is_ok());
+    world.ask(writer, &create("/a", "1", CreateMode::Persistent));
+    assert_eq!(world.call_within(reader, &sync(), 1), None);
+    assert!(!world.clients[reader].closed, "it waits");
 }
 
 #[test]

@@ -388,6 +388,36 @@ fn a_new_leader_begins_an_epoch_and_gives_sessions_their_time_again() {
 }
 
 #[test]
+fn a_member_that_starts_again_has_the_data_and_sessions_of_another() {
+    let mut cluster = Cluster::new(&Options::new().read_only_mode());
+    let client = cluster.connect(1);
+    cluster.ask(1, client, 1, &create("/a", CreateMode::Persistent));
+    cluster.settle();
+    let options = Options::new().member(MemberId(3)).read_only_mode();
+    let tree = cluster.members[0].tree().clone();
+    let mut member = Member::new(Arc::new(options), tree, [9; 32], cluster.now, UNIX_EPOCH);
+    member.restore_sessions(cluster.members[0].sessions().clone());
+    member.leave(cluster.now);
+    cluster.members[2] = member;
+    // It knows that the session is one of all, which a read-only server does not serve.
+    let request = ConnectRequest {
+        session_id: client.id,
+        password: client.password,
+        read_only: Some(true),
+        ..new_session(10_000)
+    };
+    let conn = cluster.greet(2, &request);
+    assert_eq!(cluster.greeting(conn), None);
+    let heard = cluster.now;
+    cluster.members[2].follow(heard, Role::Follower { heard });
+    let conn = cluster.greet(2, &request);
+    cluster.settle();
+    let again = session(conn, cluster.greeting(conn));
+    cluster.ask(2, again, 2, &get("/a", false));
+    assert_eq!(cluster.heads(again), [(2, OK)]);
+}
+
+#[test]
 fn a_deposed_leader_syncs_its_own_clients_and_commits_nothing() {
     let mut cluster = Cluster::new(&Options::new());
     let client = cluster.connect(0);

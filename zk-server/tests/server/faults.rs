@@ -68,7 +68,7 @@ fn what_is_held_comes_in_order_when_it_is_released() {
     rig.ask(client, 3, &set("/a", b"2"));
     assert!(matches!(
         rig.got(client, OpCode::PING),
-        Some(Got::Reply(1, ..))
+        Some(Got::Reply(-2, ..))
     ));
     assert_eq!(rig.got(client, OpCode::PING), None);
     rig.call(other, &get("/a", false)).unwrap();
@@ -99,7 +99,7 @@ fn a_connection_can_be_held_as_a_whole() {
     rig.drain();
     assert!(matches!(
         rig.got(client, OpCode::PING),
-        Some(Got::Reply(1, ..))
+        Some(Got::Reply(-2, ..))
     ));
 }
 
@@ -128,7 +128,7 @@ fn a_corrupt_reply_has_its_length_and_nothing_else() {
     rig.call(client, &Request::Ping).unwrap();
     rig.ask(client, 1, &Request::Ping);
     let frame = rig.frame(client.conn).unwrap();
-    assert_eq!((frame.len(), &frame[..4]), (16, &[255, 255, 255, 254][..]));
+    assert_eq!((frame.len(), &frame[..4]), (16, &[0, 0, 0, 1][..]));
     rig.call(client, &Request::Ping).unwrap();
 }
 

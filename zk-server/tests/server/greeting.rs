@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zk_proto::{
     ConnectReply, ConnectRequest, ConnectResponse, CreateMode, ErrorCode, OpCode, Password, Reply,
-    Request, SessionId, Zxid,
+    Request, SessionId, Zxid, frame,
 };
 use zk_server::{Options, Standalone};
 
@@ -208,7 +208,7 @@ fn what_is_sent_behind_the_greeting_waits_for_it() {
     let mut rig = Rig::new(Options::new());
     let conn = rig.accept();
     let mut bytes = Vec::new();
-    zk_proto::frame(&mut bytes, |out| new_session(10_000).encode(out));
+    frame(&mut bytes, |out| new_session(10_000).encode(out));
     bytes.extend(encode(1, &create("/a", CreateMode::Persistent)));
     bytes.extend(encode(2, &get("/a", false)));
     bytes.extend(encode(3, &delete("/a")));
@@ -365,4 +365,19 @@ fn a_read_only_server_without_local_sessions_answers_with_the_head_of_a_reply() 
             0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 255, 255, 255, 137
         ]
     );
+}
+
+/// What is sent with a connect request waits for the session. It is heard of when it was sent, not when
+/// something happens next.
+#[test]
+fn requests_behind_a_connect_request_are_heard_of_at_once() {
+    let mut rig = Rig::new(Options::new());
+    let conn = rig.accept();
+    let mut bytes = Vec::new();
+    frame(&mut bytes, |out| new_session(10_000).encode(out));
+    bytes.extend(encode(1, &get("/", false)));
+    rig.send(conn, &bytes);
+    rig.now += Duration::from_secs(3);
+    let dump = rig.word("dump");
+    assert!(dump.contains("expire at 12000 ms"), "{dump}");
 }

@@ -14,6 +14,7 @@ mod faults;
 mod golden;
 mod greeting;
 mod hostile;
+mod oddities;
 mod requests;
 #[cfg(feature = "tcp")]
 mod tcp;

@@ -131,3 +131,14 @@ fn a_word_is_one_at_the_beginning_only() {
     rig.send(conn, b"ok\n");
     assert_eq!(rig.peers[&conn].raw, b"imok");
 }
+
+#[test]
+fn figures_are_reset() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    rig.call(client, &get("/", false)).unwrap();
+    assert!(!rig.word("srvr").contains("Sent: 0\n"));
+    assert_eq!(rig.word("srst"), "Server stats reset.\n");
+    assert!(rig.word("srvr").contains("Sent: 0\n"));
+    assert_eq!(rig.word("crst"), "Connection stats reset.\n");
+}

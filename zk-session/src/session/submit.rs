@@ -108,7 +108,9 @@ impl Session {
     /// removed again.
     pub fn cancel(&mut self, now: Instant, id: RequestId) -> Cancelled {
         self.clock(now);
-        self.forget(id)
+        let outcome = self.forget(id);
+        self.advance_closing();
+        outcome
     }
 
     fn forget(&mut self, id: RequestId) -> Cancelled {

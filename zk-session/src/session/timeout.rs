@@ -23,6 +23,11 @@ impl Session {
         if self.is_due(self.closing.as_ref().map(|closing| closing.deadline)) {
             return self.closing_timed_out();
         }
+        // It may have waited for nothing but requests that have just timed out.
+        self.advance_closing();
+        if self.ended.is_some() {
+            return;
+        }
         if self.is_due(self.give_up_at()) {
             self.give_up();
         }

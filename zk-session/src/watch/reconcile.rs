@@ -141,6 +141,8 @@ impl Watches {
         let entry = self.entries[at as usize].as_mut();
         if let Some(entry) = entry.filter(|entry| entry.serial == serial) {
             entry.rearming -= 1;
+            // From now on child events come by themselves.
+            self.derived.take_if(|path| *path == entry.path);
             if entry.rearming == 0 {
                 entry.hushed = false;
                 if let Some(from) = entry.broken.take() {

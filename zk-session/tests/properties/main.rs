@@ -1,6 +1,6 @@
 //! Properties of a session against a model of its servers.
 //!
-//! Every test runs a fixed number of cases from a fixed seed, so that a run can be repeated. More
+//! The model is in `zk-rig`, which the fuzz targets share. Every test runs a fixed number of cases from a fixed seed, so that a run can be repeated. More
 //! cases come with `PROPTEST_CASES` (256 stand for the usual number), others with
 //! `PROPTEST_RNG_SEED`.
 
@@ -10,15 +10,8 @@
 )]
 
 mod calls;
-mod checks;
-mod cluster;
 mod config;
 mod ops;
-mod registry;
-mod rig;
-mod serve;
-mod tree;
-mod watchers;
 mod watches;
 
 use proptest::strategy::Strategy;

@@ -1,55 +1,11 @@
-//! What can be asked of a session, and what can happen to it.
+//! Random steps.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
-use zk_proto::ErrorCode;
+use zk_rig::ops::{CODES, Op};
 
 use crate::config::duration;
-
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    Submit {
-        body: u8,
-        shared: bool,
-        watch: bool,
-        chroot: bool,
-        deadline: Option<i64>,
-        urgent: bool,
-    },
-    Cancel(usize),
-    Unwatch(usize),
-    SetTimer(i64),
-    CancelTimer(usize),
-    SetServers(u8),
-    SetFallback(u8),
-    KeepAlive(bool),
-    Reconnect,
-    Close(Duration),
-    Detach(Duration),
-    Connected(usize),
-    Refuse(usize),
-    Cut(usize, bool),
-    Stale(usize, u8),
-    Sasl(bool),
-    Transmit(usize, usize),
-    Serve(usize, usize),
-    Deliver(usize, usize, usize),
-    Advance(Duration),
-    Skew(Duration),
-    Timeout,
-    Drain,
-    Turns(usize),
-    Kill,
-    Substitute,
-    Isolate(usize, bool),
-    Heal(usize),
-    Code(usize, usize),
-    Write(bool),
-    Garbage(usize, Vec<u8>),
-    /// Bytes of the next frame to the client are others.
-    Corrupt(usize, Vec<(usize, u8)>),
-}
 
 pub(crate) fn op() -> impl Strategy<Value = Op> {
     let which = || 0..4usize;
@@ -126,14 +82,3 @@ pub(crate) fn hostile() -> impl Strategy<Value = Op> {
         4 => (which(), changes).prop_map(|(conn, changes)| Op::Corrupt(conn, changes)),
     ]
 }
-
-pub(crate) const CODES: [ErrorCode; 8] = [
-    ErrorCode::SESSION_EXPIRED,
-    ErrorCode::AUTH_FAILED,
-    ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH,
-    ErrorCode::UNIMPLEMENTED,
-    ErrorCode::THROTTLED_OP,
-    ErrorCode::NOT_READ_ONLY,
-    ErrorCode::NO_NODE,
-    ErrorCode::MARSHALLING_ERROR,
-];

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use zk_proto::{Chroot, Request};
-use zk_session::{Call, CloseOutcome, Refused, RequestError, State, StateReason};
+use zk_session::{Call, Cancelled, CloseOutcome, Refused, RequestError, State, StateReason};
 
 use crate::rig::expect::{add_watch, create, delete, get, set};
 use crate::rig::{Rig, SID, T, ms};
@@ -230,5 +230,28 @@ fn detach_gives_up_at_its_limit() {
     rig.pass(ms(50));
     assert_eq!(rig.lost(), StateReason::Detached);
     assert_eq!(rig.failed(id), RequestError::Closed { sent: false });
+    assert_eq!(rig.closed(), CloseOutcome::Detached);
+}
+
+/// A detach that waited for these requests only went on waiting for something else to happen.
+#[test]
+fn detach_ends_with_the_last_request_that_is_given_up() {
+    let mut rig = Rig::to_suspended();
+    let body = create("/a");
+    let chroot = Chroot::default();
+    let deadline = rig.now + ms(50);
+    let call = Call::new(&body, &chroot).deadline(Some(deadline));
+    let id = rig.call(call).id;
+    rig.session.detach(rig.now, T);
+    rig.pass(ms(50));
+    assert_eq!(rig.failed(id), RequestError::TimedOut { sent: false });
+    assert_eq!(rig.lost(), StateReason::Detached);
+    assert_eq!(rig.closed(), CloseOutcome::Detached);
+
+    let mut rig = Rig::to_suspended();
+    let id = rig.submit(&create("/a"));
+    rig.session.detach(rig.now, T);
+    assert_eq!(rig.cancel(id), Cancelled::Unsent);
+    assert_eq!(rig.lost(), StateReason::Detached);
     assert_eq!(rig.closed(), CloseOutcome::Detached);
 }

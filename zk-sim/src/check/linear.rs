@@ -147,14 +147,11 @@ impl<O: fmt::Display> Search<'_, O> {
                 self.put_back(at);
             }
             let Some(at) = frame.choose() else {
-                if frame.is_widened {
-                    for _ in 0..frame.looks {
-                        self.put_newest_back();
-                    }
-                    frames.pop();
-                } else {
+                if !frame.is_widened {
                     self.note_best();
                     self.widen::<M>(frame);
+                } else if let Some(over) = frames.pop() {
+                    self.give_up::<M>(over, frames.last_mut(), &mut failed);
                 }
                 continue;
             };
@@ -174,13 +171,17 @@ impl<O: fmt::Display> Search<'_, O> {
             let first_end = frame.first_end;
             self.left.take(at);
             self.order.push(at);
-            frame.doing = Some((at, undo));
             // Where it was given is where it is likely to be, whatever follows.
             let is_guess = self.is_possible(at) && frame.is_widened;
             let pending = is_guess.then_some(at);
-            if failed.is_new(self.left.done(), model.fingerprint(), pending) {
-                let next = self.frame(model, Some((at, first_end)), pending);
-                frames.push(next);
+            frame.doing = Some((at, undo));
+            match failed.enter(self.left.done(), model.fingerprint(), pending) {
+                Ok(slot) => {
+                    let mut next = self.frame(model, Some((at, first_end)), pending);
+                    next.slot = slot;
+                    frames.push(next);
+                }
+                Err(blame) => self.blame::<M>(frame, at, &blame),
             }
         }
         Err(self.stuck(None))
@@ -188,12 +189,6 @@ impl<O: fmt::Display> Search<'_, O> {
 
     fn is_possible(&self, at: usize) -> bool {
         matches!(self.ops[at].0, Span::AfterOrNever(_))
-    }
-
-    fn put_newest_back(&mut self) {
-        if let Some(at) = self.order.last().copied() {
-            self.put_back(at);
-        }
     }
 
     fn put_back(&mut self, at: usize) {

@@ -21,12 +21,17 @@ use super::tree::{Journal, Stamp, Tree, key, parent};
 use super::violation::{Rule, Violation};
 use super::{Options, Undecided};
 
+mod footprint;
+
+use footprint::Footprint;
+
 /// A step of the search.
 #[derive(Clone, Debug)]
 struct Step<'a> {
     session: SessionId,
     action: Action<'a>,
     paths: BTreeSet<&'a str>,
+    footprint: Footprint<'a>,
 }
 
 #[derive(Clone, Debug)]
@@ -105,16 +110,7 @@ impl<'a> Model for Searched<'a> {
     }
 
     fn related(left: &Step<'a>, right: &Step<'a>) -> bool {
-        let meet = |one: &str, other: &str| one == other || parent(one) == other;
-        left.paths.iter().any(|one| {
-            let hits = |other: &&str| {
-                meet(one, other)
-                    || meet(other, one)
-                    || one.starts_with(*other)
-                    || other.starts_with(*one)
-            };
-            right.paths.iter().any(hits)
-        })
+        left.footprint.meets(&right.footprint)
     }
 
     fn alike(left: &Step<'a>, right: &Step<'a>) -> bool {
@@ -159,7 +155,7 @@ pub(crate) fn check_order<'a>(
     options: Options,
 ) -> Result<Searches, Violation> {
     let mut steps = Vec::new();
-    let mut ephemerals: BTreeMap<SessionId, BTreeSet<&str>> = BTreeMap::new();
+    let mut ephemerals: BTreeMap<SessionId, (BTreeSet<&str>, Footprint<'_>)> = BTreeMap::new();
     for (index, operation) in operations.iter().enumerate() {
         let Some(span) = span(operation, options.deposed) else {
             continue;
@@ -167,8 +163,11 @@ pub(crate) fn check_order<'a>(
         let session = session_of(index).unwrap_or_default();
         let mut paths = BTreeSet::new();
         paths_of(operation, &mut paths);
+        let footprint = Footprint::of(operation);
         if creates_ephemeral(operation) {
-            ephemerals.entry(session).or_default().extend(&paths);
+            let (all, nodes) = ephemerals.entry(session).or_default();
+            all.extend(&paths);
+            nodes.extend(&footprint);
         }
         let hint = zxid_of(index).map_or(u64::MAX, |zxid| zxid.0.unsigned_abs());
         steps.push((
@@ -178,6 +177,7 @@ pub(crate) fn check_order<'a>(
                 session,
                 action: Action::Operation(operation),
                 paths,
+                footprint,
             },
         ));
     }
@@ -186,7 +186,7 @@ pub(crate) fn check_order<'a>(
         .iter()
         .filter(|entry| matches!(entry.txn, Txn::Close))
     {
-        let Some(paths) = ephemerals.remove(&entry.session) else {
+        let Some((paths, footprint)) = ephemerals.remove(&entry.session) else {
             continue;
         };
         let events = history.events();
@@ -199,6 +199,7 @@ pub(crate) fn check_order<'a>(
                 session: entry.session,
                 action: Action::Close(entry),
                 paths,
+                footprint,
             },
         ));
     }
@@ -221,7 +222,10 @@ pub(crate) fn check_order<'a>(
         match (stuck.given_up, options.undecided) {
             (Some(_), Undecided::Counted) => searches.undecided += 1,
             (Some(steps), Undecided::Refused) => {
-                let text = format!("not decided in {steps} steps: {}", stuck.text);
+                let text = format!(
+                    "the order of the log is none, and not decided in {steps} steps: {}",
+                    stuck.text
+                );
                 return Err(Violation::new(Rule::Linearizable, text));
             }
             (None, _) => return Err(Violation::new(Rule::Linearizable, stuck.text)),

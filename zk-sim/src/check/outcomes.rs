@@ -22,8 +22,6 @@ use super::violation::{Rule, Violation};
 
 mod makers;
 mod run;
-#[cfg(test)]
-mod tests;
 
 use makers::Makers;
 use run::Run;

@@ -3,21 +3,23 @@
 //! Servers are one log, and a replica for each client that lags behind it. What a server sends to a
 //! client waits in a queue, and is recorded when it arrives there. A fault loses the queue.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use zk_proto::{CreateMode, EventType, Payload, SessionId, Zxid};
+use zk_proto::{EventType, SessionId, Zxid};
 
 use super::history::Event;
 use super::log::{covers, write_of};
 use super::tree::parent;
 use super::{
     ClientNo, Command, CommittedLog, Effect, Ended, Entry, History, OpNo, Read, Reply, Stamp,
-    Standing, Strength, Tree, Txn, WatchKind, WatchNo, Write,
+    Standing, Strength, Tree, Txn, WatchKind, WatchNo,
 };
+
+mod asked;
+mod faults;
 
 /// What a run is like.
 #[derive(Clone, Copy, Debug)]
@@ -187,75 +189,6 @@ impl World {
             .push(self.now, Event::Stands { client, standing });
     }
 
-    fn path(&mut self, at: usize) -> String {
-        let owner = if self.plan.shared { 0 } else { at };
-        match self.below(8) {
-            0 => format!("/n{owner}"),
-            1 => format!("/n{owner}/a"),
-            2 => format!("/n{owner}/b"),
-            3 => format!("/n{owner}/b/c"),
-            more => format!("/m{owner}-{}", more % 3),
-        }
-    }
-
-    fn write(&mut self, at: usize, nested: bool) -> Write {
-        let path = self.path(at);
-        let version = if self.below(3) == 0 {
-            self.below(3) as i32
-        } else {
-            -1
-        };
-        let data = Payload::from(Bytes::from(self.rng.next_u32().to_be_bytes().to_vec()));
-        match self.below(if nested { 12 } else { 10 }) {
-            0..=2 => {
-                let mode = match self.below(6) {
-                    0 => CreateMode::Ephemeral,
-                    1 => CreateMode::PersistentSequential,
-                    _ => CreateMode::Persistent,
-                };
-                Write::Create { path, data, mode }
-            }
-            3..=5 => Write::SetData {
-                path,
-                data,
-                version,
-            },
-            6..=7 => Write::Delete { path, version },
-            8 => Write::SetAcl { path, version },
-            9 => Write::Multi(
-                (0..3)
-                    .map(|_| self.write(at, true))
-                    .filter(is_single)
-                    .collect(),
-            ),
-            _ => Write::Check { path, version },
-        }
-    }
-
-    fn submit(&mut self, at: usize) {
-        self.begun += 1;
-        let command = if self.below(2) == 0 {
-            Command::Write(self.write(at, false))
-        } else {
-            let path = self.path(at);
-            let read = match self.below(3) {
-                0 => Read::Get(path),
-                1 => Read::Exists(path),
-                _ => Read::Children(path),
-            };
-            let strength = match self.below(4) {
-                0 => Strength::Linearizable,
-                1 => Strength::Synced,
-                _ => Strength::Plain,
-            };
-            Command::Read(read, strength)
-        };
-        let op = self
-            .history
-            .invoke(self.now, self.peers[at].no, command.clone());
-        self.peers[at].queue.push_back((op, command, true));
-    }
-
     /// Does the client's next operation.
     fn carry_out(&mut self, at: usize) {
         let Some((op, command, waits)) = self.peers[at].queue.pop_front() else {
@@ -395,148 +328,6 @@ impl World {
             }
         }
     }
-
-    /// Loses the connection: what is on the way, and the answers to what was asked.
-    fn lose(&mut self, at: usize) {
-        let peer = &mut self.peers[at];
-        let standing = Standing::Suspended {
-            session: peer.session,
-            until: self.now,
-        };
-        let client = peer.no;
-        self.history
-            .push(self.now, Event::Stands { client, standing });
-        self.fail_all(at);
-        let peer = &mut self.peers[at];
-        let mut lost = BTreeSet::new();
-        for delivery in peer.inbox.drain(..) {
-            match delivery {
-                Delivery::Event(watch, ..) => {
-                    lost.insert(watch);
-                }
-                Delivery::Reply(..) | Delivery::Stream(..) => {}
-            }
-        }
-        let until = None;
-        let session = peer.session;
-        let standing = Standing::Connected { session, until };
-        self.history
-            .push(self.now, Event::Stands { client, standing });
-        self.restore(at, &lost);
-    }
-
-    /// Every operation fails: some carried out, some sent, some not.
-    fn fail_all(&mut self, at: usize) {
-        let mut unknown: BTreeMap<OpNo, ()> = BTreeMap::new();
-        for delivery in &self.peers[at].inbox {
-            if let Delivery::Reply(op, ..) = delivery {
-                unknown.insert(*op, ());
-            }
-        }
-        for op in unknown.into_keys() {
-            self.history.end(self.now, op, Ended::Unknown, None);
-        }
-        let sent = self.below(4) as usize;
-        let arrives = self.below(4) as usize;
-        let queue = std::mem::take(&mut self.peers[at].queue);
-        let waiting = queue.iter().filter(|(.., waits)| *waits).count();
-        let old = queue.len() - waiting;
-        for (index, (op, command, waits)) in queue.into_iter().enumerate() {
-            let sent = index < old + sent;
-            if waits {
-                let ended = if sent {
-                    Ended::Unknown
-                } else {
-                    Ended::NotApplied
-                };
-                self.history.end(self.now, op, ended, None);
-            }
-            let is_write = matches!(command, Command::Write(_));
-            if !waits || (sent && is_write && index < old + arrives) {
-                self.peers[at].queue.push_back((op, command, false));
-            }
-        }
-    }
-
-    /// Registers the watches again, as of the last reply.
-    fn restore(&mut self, at: usize, lost: &BTreeSet<usize>) {
-        let (now, to) = (self.now, self.applied(at));
-        let peer = &mut self.peers[at];
-        let from = peer.last_zxid;
-        peer.last_zxid = from.max(to);
-        for (index, watch) in peer.watches.iter_mut().enumerate() {
-            let Some(no) = watch.no else {
-                watch.over = true;
-                continue;
-            };
-            if watch.kind.is_stream() {
-                if !watch.over {
-                    self.history.push(
-                        now,
-                        Event::Gap {
-                            watch: no,
-                            from,
-                            to,
-                        },
-                    );
-                }
-                continue;
-            }
-            if !lost.contains(&index) {
-                continue;
-            }
-            let there = peer.replica.node(&watch.path).is_some();
-            if watch.was_missing && !there {
-                // Nobody learns of it: it goes on.
-                watch.over = false;
-                continue;
-            }
-            let kind = match (watch.was_missing, there, watch.kind) {
-                (true, ..) => EventType::NODE_CREATED,
-                (false, false, _) => EventType::NODE_DELETED,
-                (false, true, WatchKind::Children) => EventType::NODE_CHILDREN_CHANGED,
-                (false, true, _) => EventType::NODE_DATA_CHANGED,
-            };
-            self.history.watched(now, no, kind, &watch.path, Zxid::ZERO);
-        }
-    }
-
-    fn expire(&mut self, at: usize) {
-        self.fail_all(at);
-        self.peers[at].queue.clear();
-        let (client, session) = (self.peers[at].no, self.peers[at].session);
-        let fired: BTreeSet<usize> = self.peers[at]
-            .inbox
-            .drain(..)
-            .filter_map(|delivery| match delivery {
-                Delivery::Event(watch, ..) => Some(watch),
-                Delivery::Reply(..) | Delivery::Stream(..) => None,
-            })
-            .collect();
-        let standing = Standing::Lost;
-        self.history
-            .push(self.now, Event::Stands { client, standing });
-        for (index, watch) in self.peers[at].watches.iter_mut().enumerate() {
-            let open = !watch.over || fired.contains(&index);
-            if let (Some(watch), true) = (watch.no, open) {
-                self.history.push(self.now, Event::WatchEnded { watch });
-            }
-            watch.over = true;
-        }
-        self.now += Duration::from_micros(1);
-        let stamp = Stamp {
-            zxid: Zxid(self.newest().0 + 1),
-            millis: (self.newest().0 + 1) * 10,
-        };
-        let _ = self.tree.close(session, stamp);
-        self.commit(session, Txn::Close);
-        self.now += Duration::from_micros(1);
-        self.open(at);
-    }
-}
-
-fn is_single(write: &Write) -> bool {
-    !matches!(write, Write::Multi(_))
 }
 
 fn apply(tree: &mut Tree, entry: &Entry) -> Vec<Effect> {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
-use super::Sim;
+use super::{Pace, Sim};
 use crate::driver::{After, Driver};
 use crate::executor::{Job, lock};
+use crate::rng::nanos;
 use crate::serve::ServerCell;
 use crate::trace::Kind;
 use crate::world::{Admission, Event, State};
@@ -16,17 +18,21 @@ use crate::{SimError, alarm};
 const TURNS: u32 = 1_000_000;
 
 impl Sim {
-    /// Runs until `main` says so, nothing can happen, or `until`.
-    pub(super) fn run(&self, until: u64, main: &mut dyn FnMut() -> bool) -> Result<(), SimError> {
+    /// Runs until `main` says so, nothing can happen, or the limit.
+    pub(super) fn run(
+        &self,
+        limit: Limit<'_>,
+        main: &mut dyn FnMut() -> bool,
+    ) -> Result<(), SimError> {
         if self.running.swap(true, Ordering::Relaxed) {
             return Err(SimError::Nested { seed: self.seed() });
         }
         let _runs = Runs(&self.running);
         let listener = alarm::listen(&self.world.alarm);
-        tracing::dispatcher::with_default(&listener, || self.turn(until, main))
+        tracing::dispatcher::with_default(&listener, || self.turn(limit, main))
     }
 
-    fn turn(&self, until: u64, main: &mut dyn FnMut() -> bool) -> Result<(), SimError> {
+    fn turn(&self, mut limit: Limit<'_>, main: &mut dyn FnMut() -> bool) -> Result<(), SimError> {
         let world = &self.world;
         let mut turns = 0;
         loop {
@@ -44,20 +50,34 @@ impl Sim {
                 }
                 continue;
             }
+            let at = world.now();
+            let until = match &mut limit {
+                Limit::At(until) => *until,
+                Limit::Paced(pace) => {
+                    let next = world.enter(|state| state.schedule.next());
+                    match pace(next.map(Duration::from_nanos)) {
+                        Pace::Until(until) => nanos(until).max(world.now()),
+                        Pace::Stop => return Ok(()),
+                    }
+                }
+            };
             let event = world.enter(|state| {
                 let at = state.schedule.next().filter(|at| *at <= until);
-                if at.is_none() && state.schedule.next().is_some() {
+                if at.is_none() && (limit.is_paced() || state.schedule.next().is_some()) {
                     world.set_now(state, until);
                 }
                 let (at, event) = at.and_then(|_| state.schedule.pop())?;
                 if at > state.now {
-                    turns = 0;
                     world.set_now(state, at);
                 }
                 state.happen(event)
             });
+            if limit.is_paced() || world.now() > at {
+                turns = 0;
+            }
             match event {
                 Some(event) => self.happen(event),
+                None if limit.is_paced() => {}
                 None => return Ok(()),
             }
             self.look_for_errors()?;
@@ -126,6 +146,19 @@ impl Sim {
             Happened::Wake(waker) => waker.wake(),
             Happened::Call(call) => call(),
         }
+    }
+}
+
+/// How far time may go.
+pub(super) enum Limit<'a> {
+    At(u64),
+    /// As somebody says whenever nothing can run.
+    Paced(&'a mut dyn FnMut(Option<Duration>) -> Pace),
+}
+
+impl Limit<'_> {
+    fn is_paced(&self) -> bool {
+        matches!(self, Self::Paced(_))
     }
 }
 

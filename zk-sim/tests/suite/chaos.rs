@@ -72,6 +72,7 @@ fn the_same_seed_gives_the_same_trace_and_another_one_does_not() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "tells a child from its parent")]
 fn another_process_sees_the_same() {
     const CHILD: &str = "ZK_SIM_TEST_CHILD";
     let run = || {

@@ -1,9 +1,12 @@
 //! Real clients in a universe.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use zk_client::{Client, Error, Listen, Outcome, State, StateReason};
+use zk_client::{AsyncResult, Client, Error, Listen, Outcome, Stat, State, StateReason};
 use zk_sim::{Crash, Cut, Machine, ServerHandle, Sim};
 
 use crate::tiny::Tiny;
@@ -265,4 +268,34 @@ fn a_client_is_restarted_after_its_close() {
         // Its number stays.
         assert!(sim.trace().ends_with("app1 client 1 is connected\n"));
     }
+}
+
+/// A waker that is code of somebody: it makes the next call itself.
+struct Caller {
+    client: Client,
+    calls: Mutex<Vec<AsyncResult<Option<Stat>>>>,
+}
+
+impl Wake for Caller {
+    fn wake(self: Arc<Self>) {
+        let call = self.client.exists("/").send();
+        self.calls.lock().unwrap().push(call);
+    }
+}
+
+#[test]
+fn what_a_waker_asks_for_is_sent_at_once() {
+    let (sim, _, _, client) = start(1);
+    let mut first = client.exists("/").send();
+    let caller = Arc::new(Caller {
+        client,
+        calls: Mutex::default(),
+    });
+    let waker = Waker::from(Arc::clone(&caller));
+    let poll = Pin::new(&mut first).poll(&mut Context::from_waker(&waker));
+    assert!(poll.is_pending());
+    // Long before the client would send a ping.
+    sim.run_for(Duration::from_millis(200)).unwrap();
+    let second = caller.calls.lock().unwrap().pop();
+    assert!(second.unwrap().is_ready());
 }

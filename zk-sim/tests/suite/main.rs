@@ -12,6 +12,7 @@ mod endings;
 mod ensemble;
 mod machines;
 mod network;
+mod paced;
 mod servers;
 mod standalone;
 mod tiny;

@@ -191,9 +191,13 @@ impl Rig {
         session: Session,
         request: &Request<'_>,
     ) -> Result<Reply, ErrorCode> {
-        self.ask(session, 77, request);
+        let xid = match request {
+            Request::Ping => Xid::PING.0,
+            _ => 77,
+        };
+        self.ask(session, xid, request);
         match self.got(session, request.opcode()) {
-            Some(Got::Reply(77, _, code, reply)) => {
+            Some(Got::Reply(answered, _, code, reply)) if answered == xid => {
                 assert!(
                     self.peers[&session.conn].frames.is_empty(),
                     "more than the reply"

@@ -1,16 +1,23 @@
 //! What to try at a step of the search.
 //!
-//! First the one that is given first. If that fails, not all others: take one that must be done, and
-//! all that can come before its end and is related to it, or to one of those that are related, or
-//! must come before one of those. Whatever order there is, the first of these that it has can be
-//! moved to the front: what is before it has nothing to do with it. So others need not be tried.
+//! First the one that is given first. If that fails, not all others: take the one that ends first,
+//! and all that can come next and is related to it, or to one of those that are related. Whatever
+//! order there is, the first of these that it has can be moved to the front: what is before it has
+//! nothing to do with it, and can come next, too, as the one that ends first has not been done. So
+//! others need not be tried.
+//!
+//! If all of them fail, they are to blame, with those that were to blame for what came after them.
+//! What was done just before the step may be none that is related to any of these. Then it does not
+//! matter when that is done, and there is nothing to be tried in its place.
 //!
 //! What may have been done is followed by something related to it: if not, it can be moved behind
 //! that, and out at the end. (Where it was given in its place it may be done there.) Where two of these follow each other and are not related, they are in
 //! the order in which they were given.
 
 use std::fmt;
+use std::rc::Rc;
 
+use super::failed::{Blame, Failed, Slot};
 use super::{Model, Search};
 
 /// One step of the search, and what else could be done in its place.
@@ -27,6 +34,10 @@ pub(super) struct Frame<U> {
     pub(super) is_widened: bool,
     /// What was done from here, while that is looked into.
     pub(super) doing: Option<(usize, U)>,
+    /// What is to blame for what has failed so far.
+    blame: Blame,
+    /// Where to keep that.
+    pub(super) slot: Option<Slot>,
 }
 
 impl<U> Frame<U> {
@@ -56,6 +67,8 @@ impl<O: fmt::Display> Search<'_, O> {
             next: 0,
             is_widened: false,
             doing: None,
+            blame: Blame::default(),
+            slot: None,
         };
         let first = self.first_choice(&frame, newest.map(|(at, _)| at));
         let allowed = |at: &usize| self.may_follow::<M>(frame.pending, *at);
@@ -119,59 +132,100 @@ impl<O: fmt::Display> Search<'_, O> {
             return;
         };
         let tried = frame.choices.first().copied();
-        let mut others = if frame.pending.is_some() {
-            let changes = self.left.changes_before(frame.first_end);
-            changes
-                .chain(self.left.possible_before(frame.first_end))
-                .filter(|at| self.may_follow::<M>(frame.pending, *at))
-                .collect()
-        } else {
-            let mut fewest = self.concerned::<M>(first);
-            let required = tried.filter(|at| !self.is_possible(*at));
-            if let Some(other) = required.filter(|at| *at != first) {
-                let others = self.concerned::<M>(other);
-                if others.len() < fewest.len() {
-                    fewest = others;
-                }
+        let concerned = match frame.pending {
+            Some(pending) => {
+                // What cannot be next is kept from it by what ends first.
+                frame.blame.insert(pending);
+                frame.blame.insert(first);
+                let mut allowed = self.can_be_next(frame.first_end);
+                allowed.retain(|at| self.may_follow::<M>(frame.pending, *at));
+                allowed
             }
-            fewest
+            None => self.concerned::<M>(first),
         };
+        // What came after the one that was tried matters only if it is one of these.
+        if tried.is_some_and(|tried| !concerned.contains(&tried)) {
+            frame.blame = Blame::default();
+        }
+        for at in &concerned {
+            frame.blame.insert(*at);
+        }
+        let is_other = |at: &usize| Some(*at) != tried && !self.left.is_look(*at);
+        let mut others: Vec<usize> = concerned.into_iter().filter(is_other).collect();
         // What may have been done comes last: it is the more unlikely.
-        others.retain(|at| Some(*at) != tried);
         others.sort_unstable_by_key(|at| (self.is_possible(*at), self.left.turn(*at)));
         frame.choices.extend(others);
     }
 
-    /// What can be next of all that has to do with one that must be done.
-    fn concerned<M: Model<Op = O>>(&self, required: usize) -> Vec<usize> {
-        let Some((first_end, _)) = self.left.first_end() else {
-            return Vec::new();
+    /// Nothing leads on from a step.
+    pub(super) fn give_up<M: Model<Op = O>>(
+        &mut self,
+        frame: Frame<M::Undo>,
+        before: Option<&mut Frame<M::Undo>>,
+        failed: &mut Failed,
+    ) {
+        for _ in 0..frame.looks {
+            if let Some(at) = self.order.last().copied() {
+                self.put_back(at);
+            }
+        }
+        let blame = Rc::new(frame.blame);
+        if let Some(slot) = frame.slot {
+            failed.fail(slot, Rc::clone(&blame));
+        }
+        let Some(before) = before else {
+            return;
         };
-        let end = self.left.end(required);
-        let mut rest: Vec<usize> = self
-            .left
-            .changes_before(end)
-            .chain(self.left.looks_before(end))
-            .chain(self.left.possible_before(end))
-            .filter(|at| *at != required)
-            .collect();
-        let mut concerned = vec![required];
+        if let Some(at) = before.doing.as_ref().map(|(at, _)| *at) {
+            self.blame::<M>(before, at, &blame);
+        }
+    }
+
+    /// What comes after one of the choices of a step has failed.
+    pub(super) fn blame<M: Model<Op = O>>(
+        &self,
+        frame: &mut Frame<M::Undo>,
+        chosen: usize,
+        blame: &Blame,
+    ) {
+        let is_related =
+            |at: usize| at == chosen || M::related(&self.ops[chosen].1, &self.ops[at].1);
+        if blame.is_none_of(is_related) {
+            frame.blame = blame.clone();
+            frame.choices.truncate(frame.next);
+            frame.is_widened = true;
+        } else {
+            frame.blame.extend(blame);
+        }
+    }
+
+    /// What can be next of all that has to do with what can, too.
+    fn concerned<M: Model<Op = O>>(&self, first: usize) -> Vec<usize> {
+        let first_end = self.left.end(first);
+        let mut rest = self.can_be_next(first_end);
+        rest.extend(self.left.looks_before(first_end));
+        rest.retain(|at| *at != first);
+        let mut concerned = vec![first];
         let mut next = 0;
         while let Some(at) = concerned.get(next).copied() {
             next += 1;
-            // Where it must wait for others, it is those that can be next.
-            let begin = self.left.begin(at);
             rest.retain(|other| {
-                let before = begin >= first_end && self.left.end(*other) <= begin;
-                let is_concerned = before || M::related(&self.ops[at].1, &self.ops[*other].1);
+                let is_concerned = M::related(&self.ops[at].1, &self.ops[*other].1);
                 if is_concerned {
                     concerned.push(*other);
                 }
                 !is_concerned
             });
         }
-        concerned.retain(|at| self.left.begin(*at) < first_end && !self.left.is_look(*at));
         concerned
+    }
+
+    /// What changes something and has begun before the first end.
+    fn can_be_next(&self, first_end: u64) -> Vec<usize> {
+        let changes = self.left.changes_before(first_end);
+        changes
+            .chain(self.left.possible_before(first_end))
+            .collect()
     }
 
     fn may_follow<M: Model<Op = O>>(&self, pending: Option<usize>, at: usize) -> bool {

@@ -149,8 +149,8 @@ impl<'a> Run<'a> {
     }
 
     /// Why no operation can have made an entry.
-    fn explain(&self, before: &[Reached], entry: usize) -> Violation {
-        let entry = &self.log[entry];
+    fn explain(&self, before: &[Reached], index: usize) -> Violation {
+        let entry = &self.log[index];
         let done = before.last().map_or(0, |reached| reached.writes);
         let of = |at: usize| &self.operations[self.writes[at]];
         let like: Vec<usize> = (0..self.writes.len())
@@ -158,7 +158,12 @@ impl<'a> Run<'a> {
             .collect();
         let missing = Some(self.required[done]).filter(|at| *at < self.writes.len());
         let is = |wanted| move |at: &&usize| **at >= done && presence(of(**at)) == wanted;
-        let (rule, why, at) = if let Some(at) = like.iter().find(is(Presence::Never)) {
+        let places = |operation| self.places.get(&operation).copied();
+        let mut makers = self.makers.of(index).filter_map(places);
+        let is_later = makers.any(|at| missing.is_some_and(|missing| at > missing));
+        let (rule, why, at) = if let (Some(at), true) = (missing, is_later) {
+            (Rule::Applied, "not in the log at its time, by", at)
+        } else if let Some(at) = like.iter().find(is(Presence::Never)) {
             (Rule::NotApplied, "in the log as", *at)
         } else if let Some(at) = like.iter().find(|at| **at < done) {
             (Rule::NotApplied, "once more in the log, as", *at)

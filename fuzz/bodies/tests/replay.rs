@@ -1,0 +1,89 @@
+//! The corpora that are kept, and the seeds, run without a fuzzer.
+
+use std::path::PathBuf;
+use std::{fs, panic};
+
+use zk_fuzz_bodies::{TARGETS, corpus, seeds};
+
+fn packed(name: &str) -> PathBuf {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../corpora");
+    PathBuf::from(dir).join(name).with_extension("bin")
+}
+
+/// Runs inputs, and says which one it was if one fails.
+fn run(name: &str, inputs: &[Vec<u8>]) {
+    let (_, body) = TARGETS
+        .iter()
+        .find(|(target, _)| *target == name)
+        .expect("a target");
+    for input in inputs {
+        if let Err(cause) = panic::catch_unwind(|| body(input)) {
+            eprintln!("{name} fails on {input:?}");
+            panic::resume_unwind(cause);
+        }
+    }
+}
+
+fn replay(name: &str) {
+    let bytes = fs::read(packed(name)).expect("each target has a corpus");
+    let inputs = corpus::unpack(&bytes).expect("it is sound");
+    assert!(inputs.len() > 20, "{name} has {} inputs", inputs.len());
+    assert_eq!(corpus::pack(inputs.clone()), bytes, "it was made by `pack`");
+    run(name, &inputs);
+}
+
+#[test]
+fn frames_that_were_found() {
+    replay("decode_frame");
+}
+
+#[test]
+fn texts_that_were_found() {
+    replay("hosts_string");
+}
+
+#[test]
+fn sessions_and_models_that_were_found() {
+    replay("model");
+}
+
+#[test]
+fn hostile_clients_that_were_found() {
+    replay("server_bytes");
+}
+
+#[test]
+fn hostile_servers_that_were_found() {
+    replay("session_bytes");
+}
+
+#[test]
+fn calls_that_were_found() {
+    replay("session_ops");
+}
+
+#[test]
+fn watchers_that_were_found() {
+    replay("session_watches");
+}
+
+#[test]
+fn seeds_are_the_same_every_time_and_do_no_harm() {
+    for (name, _) in TARGETS {
+        let inputs = seeds::seeds(name);
+        assert!(inputs.len() > 20, "{name} has {} seeds", inputs.len());
+        assert_eq!(inputs, seeds::seeds(name));
+        run(name, &inputs);
+    }
+}
+
+#[test]
+fn every_target_has_a_program_and_a_corpus() {
+    for (name, _) in TARGETS {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz_targets");
+        let program = PathBuf::from(program).join(name).with_extension("rs");
+        let text = fs::read_to_string(program).unwrap();
+        assert!(text.contains(&format!("zk_fuzz_bodies::{name}(data)")));
+        assert!(packed(name).exists(), "{name}");
+    }
+}

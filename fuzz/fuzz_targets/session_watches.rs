@@ -1,0 +1,5 @@
+//! See `zk_fuzz_bodies::session_watches`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| zk_fuzz_bodies::session_watches(data));

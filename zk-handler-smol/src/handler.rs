@@ -1,0 +1,138 @@
+//! [`SmolHandler`]: the handler.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
+use zk_handler_base::{Base, Workers, clock};
+use zk_proto::ServerAddr;
+
+use crate::home::Home;
+use crate::runtime::Smol;
+
+/// Drives clients on a thread of its own, or on an executor. See the [crate] for which thread runs
+/// what.
+///
+/// Cheap to make, and to clone: clones share their threads.
+#[derive(Clone)]
+pub struct SmolHandler {
+    base: Arc<Base>,
+    runtime: Arc<Smol>,
+}
+
+impl SmolHandler {
+    /// A handler that drives its clients on one thread of its own. It is not started yet.
+    pub fn new() -> Self {
+        Self::with(std::process::id, Home::own)
+    }
+
+    /// A handler that drives its clients on an executor: `spawn` has to run each task to its end,
+    /// or drop it. What it holds lives as long as a task does; so hold the executor weakly if it is
+    /// not for ever, as dropping it would not end its tasks otherwise.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use async_executor::Executor;
+    /// use zk_handler_smol::SmolHandler;
+    ///
+    /// let executor: Arc<Executor<'static>> = Arc::default();
+    /// let spawner = Arc::downgrade(&executor);
+    /// let handler = SmolHandler::on(move |task| {
+    ///     if let Some(executor) = spawner.upgrade() {
+    ///         executor.spawn(task).detach();
+    ///     }
+    /// });
+    /// # drop(handler);
+    /// ```
+    pub fn on(spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
+        Self::with(std::process::id, |_| Home::given(Box::new(spawn)))
+    }
+
+    /// How many threads this handler has at the moment: none before the first client is driven,
+    /// and soon none again after the last one was closed.
+    pub fn threads(&self) -> usize {
+        self.base.threads.running()
+    }
+
+    /// How many tasks of this handler are there: one for each client that is driven or is closing
+    /// its connection, and those in the background.
+    pub fn tasks(&self) -> usize {
+        self.runtime.home().tasks()
+    }
+
+    fn with(process_id: fn() -> u32, home: impl FnOnce(&Base) -> Home) -> Self {
+        let base = Base::new(process_id);
+        let runtime = Arc::new(Smol::new(home(&base)));
+        Self { base, runtime }
+    }
+}
+
+impl Default for SmolHandler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SmolHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmolHandler")
+            .field("base", &self.base)
+            .field("tasks", &self.tasks())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handler for SmolHandler {
+    fn name(&self) -> &'static str {
+        "smol"
+    }
+
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn identity(&self) -> &str {
+        self.base.identity()
+    }
+
+    fn entropy(&self) -> [u8; 32] {
+        clock::entropy()
+    }
+
+    fn drive(&self, core: Arc<Core>) -> Result<(), StartError> {
+        self.base.drive(&self.runtime, core)
+    }
+
+    fn spawn(&self, task: Task) {
+        Base::spawn(&*self.runtime, task);
+    }
+
+    fn dispatch(&self, client: ClientId, callback: Callback) {
+        self.base.dispatch(client, callback);
+    }
+
+    fn may_block(&self) -> bool {
+        let safe = !self.runtime.home().is_here();
+        if safe {
+            Workers::about_to_block();
+        }
+        safe
+    }
+
+    fn four_letter(
+        &self,
+        server: ServerAddr,
+        word: [u8; 4],
+        limit: Duration,
+    ) -> AsyncResult<String> {
+        zk_handler_base::ask(&self.runtime, &self.base, server, word, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::thread;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+use zk_client::{Client, Error, State};
+use zk_server::Server;
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(60);
+/// So short that a wake that was lost is not made up for: neither by a ping nor by another attempt to
+/// connect.
+const AT_ONCE: Duration = Duration::from_secs(12);
+
+fn server() -> Server {
+    Server::builder().quiet().start().unwrap()
+}
+
+fn runtime(workers: usize) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn client(server: &Server, handler: &TokioHandler) -> Client {
+    let mut builder = Client::builder(server.hosts());
+    builder.session_timeout(Duration::from_secs(40));
+    let connect = builder.connect(Arc::new(handler.clone()));
+    connect.limit(AT_ONCE).wait().unwrap()
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < SOON, "{what}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn waiting_is_refused_where_it_could_hold_up_a_runtime() {
+    let (server, runtime) = (server(), runtime(1));
+    let handler = TokioHandler::new(runtime.handle().clone());
+    let client = client(&server, &handler);
+    let wait = |client: &Client| client.exists("/").wait().map(drop);
+    assert_eq!(wait(&client), Ok(()), "on a plain thread");
+
+    let refused = Err(Error::WouldDeadlock);
+    runtime.block_on(async {
+        assert_eq!(wait(&client), refused, "where the runtime is run");
+        let theirs = client.clone();
+        let in_task = tokio::spawn(async move { theirs.exists("/").wait().map(drop) });
+        assert_eq!(in_task.await.unwrap(), refused, "in a task");
+        for _ in 0..3 {
+            let theirs = client.clone();
+            let allowed = blocking(move || theirs.exists("/").wait().map(drop));
+            assert_eq!(allowed.await.unwrap(), Ok(()), "where it is allowed");
+            let theirs = client.clone();
+            let blocked = tokio::task::spawn_blocking(move || theirs.exists("/").wait().map(drop));
+            assert_eq!(blocked.await.unwrap(), refused, "not said to be allowed");
+        }
+    });
+
+    let (told, heard) = mpsc::channel();
+    let (theirs, tell) = (client.clone(), told.clone());
+    handler.spawn(Task::new(async move {
+        tell.send(theirs.exists("/").wait().map(drop)).unwrap();
+    }));
+    assert_eq!(
+        heard.recv_timeout(SOON).unwrap(),
+        refused,
+        "in the background"
+    );
+    let theirs = client.clone();
+    client.exists("/").send().on_complete(move |_| {
+        told.send(theirs.exists("/").wait().map(drop)).unwrap();
+    });
+    assert_eq!(heard.recv_timeout(SOON).unwrap(), Ok(()), "in a callback");
+    client.close().wait().unwrap();
+}
+
+#[test]
+fn a_panic_does_not_leave_the_permission_to_block_behind() {
+    let runtime = runtime(1);
+    runtime.block_on(async {
+        blocking(|| panic!("as the test wants it"))
+            .await
+            .unwrap_err();
+        let marked = tokio::task::spawn_blocking(|| MAY_BLOCK.get());
+        assert!(!marked.await.unwrap());
+    });
+}
+
+#[test]
+fn the_runtime_is_that_of_the_call_or_of_the_first_poll() {
+    let server = server();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let inside = runtime.block_on(async { crate::connect(server.hosts()).await.unwrap() });
+    let outside = runtime
+        .block_on(crate::connect(server.hosts()).limit(SOON))
+        .unwrap();
+    runtime.block_on(async {
+        assert!(inside.exists("/").await.unwrap().is_some());
+        assert!(outside.exists("/").await.unwrap().is_some());
+        inside.close().await.unwrap();
+        outside.close().await.unwrap();
+    });
+    assert!(server.sessions().is_empty());
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let no_runtime = crate::connect("127.0.0.1:1").wait().unwrap_err();
+    let kind = |error: &Error| match error {
+        Error::Start(StartError::Io { kind, .. }) => Some(*kind),
+        _ => None,
+    };
+    assert_eq!(kind(&no_runtime), Some(ErrorKind::NotFound), "{no_runtime}");
+
+    let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+    let no_clock = runtime.block_on(crate::connect("127.0.0.1:1")).unwrap_err();
+    assert_eq!(kind(&no_clock), Some(ErrorKind::Unsupported), "{no_clock}");
+}
+
+#[test]
+fn a_runtime_that_was_shut_down_lets_nobody_hang() {
+    let (server, runtime) = (server(), runtime(1));
+    let handler = TokioHandler::new(runtime.handle().clone());
+    let client = client(&server, &handler);
+    drop(runtime);
+    let closed = Error::Closed { sent: false };
+    assert_eq!(client.get("/").wait().unwrap_err(), closed);
+    let builder = Client::builder(server.hosts());
+    builder
+        .connect(Arc::new(handler.clone()))
+        .wait()
+        .unwrap_err();
+    until("the threads end", || handler.threads() == 0);
+    until("the session ends", || server.sessions().is_empty());
+}
+
+#[test]
+fn two_thousand_sessions_share_a_worker() {
+    let (server, runtime) = (server(), runtime(1));
+    let (hosts, metrics) = (server.hosts(), runtime.metrics());
+    let handler = TokioHandler::new(runtime.handle().clone());
+    let clients = runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        for number in 0..2_000 {
+            let connect = Client::builder(&hosts).connect(Arc::new(handler.clone()));
+            tasks.spawn(async move {
+                let client = connect.limit(SOON).await.unwrap();
+                let path = format!("/{number}");
+                client
+                    .create(&path, path.as_bytes())
+                    .ephemeral()
+                    .await
+                    .unwrap();
+                assert_eq!(client.get(&path).await.unwrap().0, path.as_bytes());
+                client
+            });
+        }
+        tasks.join_all().await
+    });
+    assert_eq!(server.sessions().len(), 2_000);
+    assert_eq!(metrics.num_alive_tasks(), 2_000);
+    runtime.block_on(async {
+        let closes: Vec<_> = clients.iter().map(|client| client.close().send()).collect();
+        for close in closes {
+            close.await.unwrap();
+        }
+    });
+    assert!(server.sessions().is_empty());
+    until("the tasks end", || metrics.num_alive_tasks() == 0);
+    until("the threads end", || handler.threads() == 0);
+}
+
+#[test]
+fn replies_of_a_megabyte_arrive_whole() {
+    let (server, runtime) = (server(), runtime(1));
+    let client = client(&server, &TokioHandler::new(runtime.handle().clone()));
+    let large: Vec<u8> = (0..1_000_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let created = client.create("/large", &large).send();
+    created.wait_timeout(AT_ONCE).unwrap();
+    let results: Vec<_> = (0..8).map(|_| client.get("/large").send()).collect();
+    let small = client.exists("/").send();
+    for result in results {
+        assert!(result.wait_timeout(AT_ONCE).unwrap().0 == large[..]);
+    }
+    assert!(small.wait_timeout(AT_ONCE).unwrap().is_some());
+    client.close().wait().unwrap();
+}
+
+#[test]
+fn servers_have_ipv6_addresses_too() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let addr = "[::1]:0".parse().unwrap();
+    let server = Server::builder().quiet().addr(addr).start().unwrap();
+    let runtime = runtime(1);
+    let client = client(&server, &TokioHandler::new(runtime.handle().clone()));
+    assert_eq!(client.command(*b"ruok").wait().unwrap(), "imok");
+    client.close().wait().unwrap();
+}
+
+thread_local! {
+    static PROCESS_ID: Cell<u32> = const { Cell::new(1) };
+}
+
+#[test]
+fn nobody_hangs_in_a_forked_child() {
+    let (server, runtime) = (server(), runtime(1));
+    let handler = TokioHandler::unsettled(|| PROCESS_ID.get());
+    handler.settle(runtime.handle().clone());
+    let client = client(&server, &handler);
+    // Until the driver sleeps, as only then it is woken.
+    client.sync("/").wait().unwrap();
+    let sessions = server.sessions();
+
+    PROCESS_ID.set(2);
+    let mut given_up = false;
+    until("the driver is woken", || {
+        let mut result = client.get("/").send();
+        given_up |= matches!(result.try_take(), Some(Err(Error::Closed { .. })));
+        given_up || client.state() == State::Lost
+    });
+    let another = Client::builder("127.0.0.1:1").start(Arc::new(handler));
+    assert_eq!(another.unwrap_err(), Error::Start(StartError::ShutDown));
+    assert_eq!(server.sessions(), sessions, "the parent's session lives on");
+}
+
+#[test]
+fn a_handler_says_what_it_is() {
+    let handler = TokioHandler::current();
+    assert_eq!(handler.name(), "tokio");
+    assert_eq!(handler.identity(), clock::identity());
+    assert!(handler.may_block());
+    assert!(handler.now() <= handler.now());
+    assert_ne!(handler.entropy(), handler.entropy());
+    assert!(format!("{handler:?}").contains("threads: 0"));
+}
