@@ -323,7 +323,7 @@ impl Part {
         match self {
             Self::SetAcl(target, version) if target.root.is_empty() => Self::Check(target, version),
             Self::SetAcl(target, version) => Self::Delete(target, version),
-            part => part,
+            part @ (Self::Create(..) | Self::Delete(..) | Self::Set(..) | Self::Check(..)) => part,
         }
     }
 }

@@ -44,7 +44,7 @@ mutants! {
     }
     server {
         DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync
-        DeafTracker LetInNewer NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted
+        DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted
     }
 }
 

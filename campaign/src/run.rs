@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zk_proto::SessionId;
 use zk_sim::check::{self, Deposed, Ends, Event, Summary};
-use zk_sim::{FaultKind, FaultPlan, Rng, Sim};
+use zk_sim::{Rng, Sim};
 
 use crate::Mutant;
 use crate::actor::{Phase, Scene, live};
@@ -139,17 +139,7 @@ struct Run {
 impl Run {
     fn play(&mut self, options: Options) -> Result<Summary, Failure> {
         self.start_programs();
-        if self.scene.setup.guest.is_some() {
-            let servers: Vec<String> = (1..=self.scene.setup.servers)
-                .map(|number| format!("s{number}"))
-                .collect();
-            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
-            let cuts = FaultPlan::none(&["guest"], &servers)
-                .rate(FaultKind::Cut, 40.0)
-                .rate(FaultKind::Slow, 6.0)
-                .time(self.scene.setup.time);
-            self.sim.cause(&cuts.draw(self.sim.seed()));
-        }
+        self.sim.cause(&self.scene.setup.more_faults(&self.sim));
         for fault in self.sim.unleash(&self.scene.setup.plan) {
             let what = kind_of(&fault.what);
             *self.counts.entry(what).or_default() += 1;
@@ -280,7 +270,7 @@ impl Run {
         self.counts.insert("calls of guests", judged as u64);
         let options = check::Options {
             ends: Ends::All,
-            deposed: if self.scene.setup.servers > 1 {
+            deposed: if self.scene.setup.servers > 1 && !self.scene.setup.steady {
                 Deposed::Possible
             } else {
                 Deposed::Never

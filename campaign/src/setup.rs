@@ -7,7 +7,7 @@ use crate::Mutant;
 use crate::mutants::Site;
 use zk_client::{BackoffPolicy, Builder, Client, GiveUp};
 use zk_server::{Options, Release};
-use zk_sim::{FaultKind, FaultPlan, Latency, Rng, Sim};
+use zk_sim::{Fault, FaultKind, FaultPlan, Latency, Rng, Sim, What};
 
 /// Servers and clients of a run, and what goes wrong.
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ pub(crate) struct Setup {
     pub(crate) pause: Duration,
     /// Whether clocks are right enough for what clients say of their sessions to be true.
     pub(crate) truthful: bool,
+    /// No leader is ever deposed.
+    pub(crate) steady: bool,
+    /// Servers are cut off from each other, and clients reach all of them.
+    pub(crate) splits: bool,
     /// There is a program of whose writes checkers are not told.
     pub(crate) guest: Option<Style>,
     /// Instead of faults, a server answers with sessions that are not the right ones.
@@ -95,6 +99,8 @@ impl Setup {
             time,
             pause: rng.duration(Duration::from_millis(60), Duration::from_millis(400)),
             truthful: true,
+            steady: false,
+            splits: false,
             guest: None,
             substitutes: false,
             mutant: None,
@@ -137,6 +143,18 @@ impl Setup {
         if rng.chance(0.1) {
             plan = plan.rate(FaultKind::ServerClockJump, 1.0);
             self.truthful = false;
+        } else if self.servers > 1 && rng.chance(0.3) {
+            let kinds = [
+                FaultKind::Partition,
+                FaultKind::PartitionOneWay,
+                FaultKind::Slow,
+                FaultKind::ServerPause,
+                FaultKind::ServerCrash,
+            ];
+            plan = kinds.into_iter().fold(plan, FaultPlan::without);
+            self.steady = true;
+        } else if self.servers > 1 && rng.chance(0.4) {
+            self.splits = true;
         }
         let drift = match rng.below(4) {
             0 => 0,
@@ -148,6 +166,41 @@ impl Setup {
             .time(self.time)
             .intensity(intensity)
             .splits([0.0, 0.05, 0.3][rng.below(3)])
+    }
+
+    /// What goes wrong besides the plan.
+    pub(crate) fn more_faults(&self, sim: &Sim) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let servers: Vec<String> = (1..=self.servers)
+            .map(|number| format!("s{number}"))
+            .collect();
+        if self.guest.is_some() {
+            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+            let cuts = FaultPlan::none(&["guest"], &servers)
+                .rate(FaultKind::Cut, 40.0)
+                .time(self.time);
+            faults = cuts.draw(sim.seed());
+        }
+        if self.splits {
+            let mut rng = sim.rng("splits");
+            let mut at = rng.pause(Duration::from_secs(4));
+            while at < self.time {
+                let alone = rng.below(self.servers);
+                let lasts = rng.duration(Duration::from_millis(200), Duration::from_secs(8));
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                for (place, server) in servers.iter().enumerate() {
+                    let group = if place == alone { &mut one } else { &mut other };
+                    group.push(server.clone());
+                }
+                faults.push(Fault {
+                    at,
+                    lasts: lasts.min(self.time - at),
+                    what: What::Partition { one, other },
+                });
+                at += lasts + rng.pause(Duration::from_secs(4));
+            }
+        }
+        faults
     }
 
     /// Options of servers.

@@ -23,8 +23,6 @@ pub enum Planted {
     LocalSync,
     /// Pings and reads do not keep a session alive.
     DeafTracker,
-    /// Who has seen more than this member is let in.
-    LetInNewer,
     /// Registrations are not caught up with what happened meanwhile.
     NoCatchUp,
     /// A session that has ended goes on.

@@ -7,7 +7,7 @@
 //!
 //! Three machines count up together. Whoever makes the node `/lock` may read the counter, add one
 //! and write it back. [`Way::Naive`] trusts in that. But a machine that is paused for longer than its
-//! session lasts does not notice that it has lost the lock, and writes what is long out of date.
+//! session lasts goes on with its work, in a new session, and writes what is long out of date.
 //! [`Way::Fenced`] writes only if the counter is still as it was read.
 
 #![expect(clippy::print_stdout, reason = "an example speaks on its output")]
@@ -34,6 +34,10 @@ enum Way {
 async fn count_up(client: &Client, way: Way) -> Result<(), Error> {
     client.create("/lock", "").ephemeral().await?;
     let (data, stat) = client.get("/counter").await?;
+    // The work that the lock is for.
+    for _ in 0..10 {
+        client.sleep(Duration::from_millis(100)).await?;
+    }
     let next = (count_of(&data) + 1).to_string();
     let write = client.set("/counter", next);
     let written = match way {
@@ -60,7 +64,7 @@ async fn program(machine: zk_sim::Machine, way: Way, done: Arc<AtomicU64>) {
         if count_up(&client, way).await.is_ok() {
             done.fetch_add(1, Ordering::Relaxed);
         }
-        machine.sleep(Duration::from_millis(200)).await;
+        machine.sleep(Duration::from_millis(50)).await;
     }
 }
 

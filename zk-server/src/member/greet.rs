@@ -25,7 +25,7 @@ impl Shared {
         };
         if self.faults.connects == Connects::Refused
             || read_only && request.read_only != Some(true)
-            || self.has_less_than(request.last_zxid_seen)
+            || request.last_zxid_seen > self.tree.last_zxid()
         {
             tracing::debug!(peer = %client.peer, ?request, "connection refused");
             return client.end(Ending::Flush);
@@ -68,15 +68,6 @@ impl Shared {
         self.leave_greeting(client);
         client.stage = Stage::Opening(opening);
         self.to_leader.push_back(message);
-    }
-
-    /// A client that has seen more must not see less.
-    fn has_less_than(&self, seen: zk_proto::Zxid) -> bool {
-        #[cfg(zk_planted)]
-        if self.options.planted == Some(crate::Planted::LetInNewer) {
-            return false;
-        }
-        seen > self.tree.last_zxid()
     }
 
     /// Sessions that begin here while there is no leader are nobody else's business, and end with
