@@ -6,7 +6,7 @@
 //! |-------------------|----------------------------------------------|-----------------------------------|
 //! | [`decode_frame`]  | a stream in either direction                 | what is read is written back alike; memory is bounded; cuts do not matter |
 //! | [`hosts_string`]  | a text                                       | normal forms are normal; parts join to the whole |
-//! | [`model`]         | calls of several sessions, and what becomes of their connections | server and sessions answer as a model of the tree does |
+//! | [`model()`]       | calls of several sessions, and what becomes of their connections | server and sessions answer as a model of the tree does |
 //! | [`server_bytes`]  | what hostile clients send, and what becomes of them | the server serves on, within bounds, and does the same again |
 //! | [`session_bytes`] | calls, and what a hostile server sends       | the session's promises to its driver, whatever the server does |
 //! | [`session_ops`]   | calls, and what becomes of an honest network | those, the deadline and the outcome of every write |
