@@ -66,6 +66,8 @@ pub(crate) struct Entry {
     broken: Option<Zxid>,
     /// Nothing is registered for those that last: what arrives is what one-shots are caught up with.
     hushed: bool,
+    /// A recursive registration that is to go still serves, until the reply to its removal is here.
+    parting: bool,
     /// Tells this entry from others in the same place.
     serial: u64,
 }
@@ -182,6 +184,7 @@ impl Watches {
             rearming: 0,
             broken: None,
             hushed: false,
+            parting: false,
             serial: self.last_serial,
         };
         let at = match self.free.pop() {
@@ -411,7 +414,8 @@ impl Watches {
         let Some(entry) = &self.entries[at as usize] else {
             return;
         };
-        if entry.armed & RECURSIVE == 0 || !entry.needs_persistent() || entry.hushed {
+        let derives = entry.parting || entry.armed & RECURSIVE != 0;
+        if !derives || !entry.needs_persistent() || entry.hushed {
             return;
         }
         self.derived = Some(Arc::clone(&entry.path));
@@ -466,8 +470,10 @@ impl Watches {
     pub(crate) fn gap(&mut self, from: Zxid, to: Zxid, out: &mut impl FnMut(Event)) {
         for entry in self.entries.iter_mut().flatten() {
             // It may have begun earlier, when a registration was exchanged.
-            let from = entry.broken.take().map_or(from, |broken| broken.min(from));
+            let from = entry.broken.map_or(from, |broken| broken.min(from));
             entry.gap(from, to, out);
+            // One that is being exchanged is not back yet, and has another gap from here on.
+            entry.broken = entry.broken.filter(|_| entry.rearming > 0).map(|_| to);
         }
     }
 
@@ -483,6 +489,7 @@ impl Watches {
             entry.rearming = 0;
             entry.broken = None;
             entry.hushed = false;
+            entry.parting = false;
             let local = std::mem::take(&mut entry.local);
             for l in &local {
                 self.watchers.remove(&l.id);
@@ -507,6 +514,7 @@ impl Watches {
                 entry.missed = 0;
                 entry.rearming = 0;
                 entry.hushed = false;
+                entry.parting = false;
                 if !entry.needs_data() && !entry.needs_child() {
                     entry.unserved = None;
                 }
