@@ -18,7 +18,7 @@ zk-campaign [OPTION..]
   --trace              with all that happened, that clients saw, and that servers agreed on
   --until SECONDS      up to this time only
   --mutant NAME        with this fault planted
-  --mutants            plants each fault, and tells how many seeds it took to be found
+  --mutants            plants each fault, and tells under which seed it is found; the first is 0 then
   --list-mutants       the names of them: none, unless built with --cfg zk_planted
 ";
 
@@ -89,11 +89,15 @@ impl Command {
         if let Some(seed) = self.seed {
             return one(seed, self.options);
         }
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+        // Hunts are repeatable.
+        let clock = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .ok()
+            .filter(|_| !self.mutants);
         let campaign = Campaign {
             first: self
                 .first
-                .unwrap_or(clock.map_or(0, |time| time.as_secs() * 1_000_000)),
+                .unwrap_or_else(|| clock.map_or(0, |time| time.as_secs() * 1_000_000)),
             seeds: self.seeds.unwrap_or(if self.mutants { 300 } else { 1000 }),
             threads: self.threads.unwrap_or(2),
             limit: self
