@@ -81,7 +81,8 @@ impl Campaign {
         sums.failures == 0
     }
 
-    /// Plants each fault, and tells after how many seeds it was found. `false` if one was not.
+    /// Plants each fault, and tells under which seed it was found, and after how many. `false` if one
+    /// was not.
     pub fn mutants(&self, say: &mut dyn FnMut(&str)) -> bool {
         let mut all = !MUTANTS.is_empty();
         if MUTANTS.is_empty() {
@@ -91,25 +92,32 @@ impl Campaign {
             let found = self.hunt(*mutant);
             all &= found.is_some();
             say(&match found {
-                Some((seeds, failure)) => {
+                Some((seed, failure)) => {
+                    let seeds = seed - self.first - mutant.skip + 1;
                     let first = failure.lines().next().unwrap_or_default();
                     let short: String = first.chars().take(100).collect();
-                    format!("{:<32} {seeds:>5} seeds  {short}", mutant.name)
+                    format!("{:<26} {seeds:>4} seeds, to {seed:<5} {short}", mutant.name)
                 }
-                None => format!("{:<32} NOT FOUND within {} seeds", mutant.name, self.seeds),
+                None => format!("{:<26} NOT FOUND within {} seeds", mutant.name, self.seeds),
             });
         }
         all
     }
 
-    /// After how many seeds a planted fault is found, and how it shows.
+    /// The seed under which a planted fault is found, and how it shows.
     fn hunt(&self, mutant: Mutant) -> Option<(u64, String)> {
         let mut found: Option<Outcome> = None;
         let options = Options {
             mutant: Some(mutant),
             ..self.options
         };
-        Self { options, ..*self }.each(|outcome| {
+        let first = self.first + mutant.skip;
+        let hunt = Self {
+            first,
+            options,
+            ..*self
+        };
+        hunt.each(|outcome| {
             let first = found.as_ref().is_none_or(|found| outcome.seed < found.seed);
             if outcome.failure.is_some() && first {
                 found = Some(outcome.clone());
@@ -117,7 +125,7 @@ impl Campaign {
             found.is_none()
         });
         let found = found?;
-        Some((found.seed - self.first + 1, found.failure?))
+        Some((found.seed, found.failure?))
     }
 
     /// Hands over every outcome as long as more are wanted.

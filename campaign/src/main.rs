@@ -18,7 +18,7 @@ zk-campaign [OPTION..]
   --trace              with all that happened, that clients saw, and that servers agreed on
   --until SECONDS      up to this time only
   --mutant NAME        with this fault planted
-  --mutants            plants each fault, and tells how many seeds it took to be found
+  --mutants            plants each fault, and tells under which seed it is found; the first is 0 then
   --list-mutants       the names of them: none, unless built with --cfg zk_planted
 ";
 
@@ -49,7 +49,7 @@ impl Command {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut command = Self::default();
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
                 "--seed" => command.seed = Some(number(&value()?)?),
                 "--seeds" => command.seeds = Some(number(&value()?)?),
@@ -63,7 +63,7 @@ impl Command {
                 "--trace" => command.options.trace = true,
                 "--mutant" => {
                     let name = value()?;
-                    let found = Mutant::named(&name).ok_or(format!("no mutant {name}"))?;
+                    let found = Mutant::named(&name).ok_or_else(|| format!("no mutant {name}"))?;
                     command.options.mutant = Some(found);
                 }
                 "--mutants" => command.mutants = true,
@@ -90,10 +90,13 @@ impl Command {
             return one(seed, self.options);
         }
         let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+        // Hunts are repeatable.
+        let first = match clock {
+            Ok(time) if !self.mutants => time.as_secs() * 1_000_000,
+            Ok(_) | Err(_) => 0,
+        };
         let campaign = Campaign {
-            first: self
-                .first
-                .unwrap_or(clock.map_or(0, |time| time.as_secs() * 1_000_000)),
+            first: self.first.unwrap_or(first),
             seeds: self.seeds.unwrap_or(if self.mutants { 300 } else { 1000 }),
             threads: self.threads.unwrap_or(2),
             limit: self

@@ -17,17 +17,20 @@ pub(crate) enum Site {
 pub struct Mutant {
     /// What to call it.
     pub name: &'static str,
+    /// So many seeds after the first its hunt begins: few seeds show it, and none before that one.
+    pub(crate) skip: u64,
     #[cfg_attr(not(zk_planted), expect(dead_code, reason = "there are none"))]
     pub(crate) site: Site,
 }
 
 macro_rules! mutants {
-    ($($side:ident { $($name:ident)+ })+) => {
+    ($($side:ident { $($name:ident $(+ $skip:literal)?)+ })+) => {
         /// All of them; none unless built with `--cfg zk_planted`.
         pub const MUTANTS: &[Mutant] = &[$($(
             #[cfg(zk_planted)]
             Mutant {
                 name: concat!(stringify!($side), "::", stringify!($name)),
+                skip: 0 $(+ $skip)?,
                 site: mutants!(@site $side $name),
             },
         )+)+];
@@ -40,11 +43,11 @@ mutants! {
     client {
         SkipRestore RestoreTooNew ResendWrite SentIsNotApplied AnyProof ReadProof ProofFromAnswer
         SilentSubstitution DropEvent ReplyBeforeEvent LoseCompletion NoGap SkipAuth KeepUnsent
-        SeenByEvent SkipCloseOld ForgetDrop KeepWatches SwapReplies
+        SeenByEvent SkipCloseOld + 470 ForgetDrop KeepWatches SwapReplies
     }
     server {
-        DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync
-        DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted
+        DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync + 220
+        DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 560
     }
 }
 

@@ -11,7 +11,8 @@ use crate::workspace::Workspace;
 /// How many fresh seeds a change must pass.
 const SEEDS: &str = "1000";
 
-/// Within so many seeds each planted fault must be found.
+/// Within so many seeds each planted fault must be found. They are always the same, so that nothing
+/// hangs on luck.
 const HUNT: &str = "300";
 
 /// The limit of a campaign that was asked for.

@@ -52,6 +52,7 @@ impl Watches {
             since: entry.unserved.unwrap_or(seen),
             ..Change::default()
         };
+        let was_recursive = entry.armed & RECURSIVE != 0;
         let excess = |bit, needed: bool| entry.armed & bit != 0 && !needed;
         if !(data || child || persistent || recursive) {
             let armed = entry.armed;
@@ -93,6 +94,7 @@ impl Watches {
         }
         if change.arm & (PERSISTENT | RECURSIVE) != 0 {
             entry.broken.get_or_insert(seen);
+            entry.parting |= was_recursive;
         }
         if data && entry.armed & (DATA | PERSISTENT | RECURSIVE) == 0 {
             change.arm |= DATA;
@@ -128,6 +130,7 @@ impl Watches {
         let entry = self.entries[at as usize].as_mut();
         if let Some(entry) = entry.filter(|entry| entry.serial == serial) {
             entry.hushed = entry.broken.is_some();
+            entry.parting = false;
         }
     }
 

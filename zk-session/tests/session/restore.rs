@@ -199,6 +199,34 @@ fn a_gap_spans_reconnects_that_did_not_last() {
     rig.nothing_happened();
 }
 
+/// A path with a one-shot watcher that has seen less than others is put back behind all others, and
+/// what happened between was in nobody's gap.
+#[test]
+fn a_watch_that_is_put_back_by_itself_has_a_gap_of_its_own() {
+    let mut rig = Rig::to_connected();
+    rig.zxid = 0x200;
+    let other = watched(&mut rig, &add_watch("/z"));
+    let lasting = watched(&mut rig, &add_watch("/a"));
+    let recursive = watched(&mut rig, &add_recursive("/a"));
+    watched(&mut rig, &get_watched("/a"));
+    rig.unwatch(recursive);
+    let mut rig = reconnected(rig);
+    let most = rig.asked_set_watches(|w| assert_eq!(w.persistent, ["/z"]));
+    let last = rig.asked_set_watches(|w| {
+        assert_eq!(w.persistent, ["/a"]);
+        assert_eq!(w.data, ["/a"]);
+    });
+    rig.zxid = 0x280;
+    rig.answer(&most);
+    for id in [other, lasting] {
+        assert_eq!(rig.gap(id), (Zxid(0x200), Zxid(0x280)));
+    }
+    rig.zxid = 0x290;
+    rig.answer(&last);
+    assert_eq!(rig.gap(lasting), (Zxid(0x280), Zxid(0x290)));
+    rig.nothing_happened();
+}
+
 /// The watchers that were still to be put back are dropped: the others must not wait for ever.
 #[test]
 fn a_gap_is_told_even_if_the_rest_of_the_restore_falls_away() {

@@ -100,6 +100,31 @@ fn a_child_event_long_after_a_derived_one_is_another() {
     rig.fired(lasting, CHILD, "/a");
 }
 
+/// Until the server confirms that it is gone a recursive registration serves, without child events.
+#[test]
+fn child_events_are_derived_until_a_recursive_registration_is_gone() {
+    let mut rig = Rig::to_connected();
+    let lasting = rig.watched(&add_watch("/a"));
+    let recursive = rig.watched(&add_recursive("/a"));
+    rig.unwatch(recursive);
+    let removal = rig.asked_for(&remove_watches("/a", WatcherType::ANY));
+    let back = rig.asked_set_watches(|w| assert_eq!(w.persistent, ["/a"]));
+    rig.fire(DELETED, "/a/b");
+    rig.fired(lasting, CHILD, "/a");
+    rig.fire(CHANGED, "/a");
+    rig.fired(lasting, CHANGED, "/a");
+    rig.answer(&removal);
+    rig.fire(DELETED, "/a/b");
+    rig.nothing_happened();
+    rig.answer(&back);
+    rig.gap(lasting);
+    // Now they come by themselves, and what happens below is none of this watcher's business.
+    rig.fire(DELETED, "/a/b");
+    rig.nothing_happened();
+    rig.fire(CHILD, "/a");
+    rig.fired(lasting, CHILD, "/a");
+}
+
 #[test]
 fn a_recursive_watch_covers_what_is_below_and_has_no_child_events() {
     let mut rig = Rig::to_connected();

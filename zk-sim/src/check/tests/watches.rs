@@ -130,3 +130,38 @@ fn events_and_gaps_of_a_stream_cover_all_changes() {
     stream(&[4], Some((1, 5, 6))).refused(Rule::WatchLost);
     stream(&[4, 5, 6], Some((1, 4, 3))).refused(Rule::WatchInvented);
 }
+
+/// A server that is behind sends what it was not owed for, and before 3.9 nobody can tell.
+#[test]
+fn an_event_without_zxid_may_be_of_a_change_before_the_watch() {
+    let tell = |changes: usize| {
+        let mut story = Story::new();
+        story.write(A, &create());
+        story.write(A, &set(b"1"));
+        let now = story.now();
+        let stream = story
+            .history
+            .stream(now, B, "/a", WatchKind::Persistent, None);
+        let delete = Write::Delete {
+            path: "/a".to_owned(),
+            version: -1,
+        };
+        for write in [set(b"2"), delete, create(), set(b"3")] {
+            story.write(A, &write);
+        }
+        let mut kinds = vec![EventType::NODE_DATA_CHANGED; changes];
+        kinds.extend([EventType::NODE_DELETED, EventType::NODE_CREATED]);
+        kinds.push(EventType::NODE_DATA_CHANGED);
+        for kind in kinds {
+            story
+                .history
+                .watched(story.now(), stream, kind, "/a", Zxid::ZERO);
+        }
+        story.quiet();
+        story
+    };
+    tell(0).refused(Rule::WatchLost);
+    tell(1).accepted();
+    tell(2).accepted();
+    tell(3).refused(Rule::WatchLost);
+}
