@@ -209,13 +209,8 @@ impl Inner {
     /// Takes back what was handed over a moment ago. There is no more room than before that: who
     /// did not fit in with all of it would only be woken to try again.
     pub(super) fn take_back(&mut self, now: Instant, ticket: Ticket) {
-        match ticket.what {
-            What::Request(id) if ticket.epoch == self.epoch => {
-                self.withdraw(now, id);
-            }
-            _ => {
-                self.cancel(now, ticket);
-            }
+        if let (What::Request(id), true) = (&ticket.what, ticket.epoch == self.epoch) {
+            self.withdraw(now, *id);
         }
     }
 
