@@ -186,6 +186,13 @@ impl Inner {
     }
 
     fn cancel_request(&mut self, now: Instant, id: RequestId) -> Cancelled {
+        let cancelled = self.withdraw(now, id);
+        self.offer_room();
+        cancelled
+    }
+
+    /// Cancels a request without a word to those who wait for room.
+    fn withdraw(&mut self, now: Instant, id: RequestId) -> Cancelled {
         let Some(entry) = self.pending.remove(id) else {
             return Cancelled::Unknown;
         };
@@ -196,8 +203,15 @@ impl Inner {
         }
         self.effects
             .discard(Some(Garbage::Complete(entry.complete)));
-        self.offer_room();
         cancelled
+    }
+
+    /// Takes back what was handed over a moment ago. There is no more room than before that: who
+    /// did not fit in with all of it would only be woken to try again.
+    pub(super) fn take_back(&mut self, now: Instant, ticket: Ticket) {
+        if let (What::Request(id), true) = (&ticket.what, ticket.epoch == self.epoch) {
+            self.withdraw(now, *id);
+        }
     }
 
     /// Leaves the queue of those who wait for room.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use zk_session::{Call, Cancelled, Refused};
+use zk_session::{Call, Refused};
 
 use crate::Error;
 use crate::core::Core;
@@ -50,8 +50,8 @@ impl Submission<'_> {
     }
 
     /// Takes a request back.
-    pub(crate) fn cancel(&mut self, ticket: Ticket) -> Cancelled {
-        self.inner.cancel(self.now, ticket)
+    pub(crate) fn take_back(&mut self, ticket: Ticket) {
+        self.inner.take_back(self.now, ticket);
     }
 }
 

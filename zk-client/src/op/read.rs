@@ -274,7 +274,7 @@ impl<'a, R: ReadKind> Read<'a, R> {
             });
             let read = submission.watch_request(call(&body), Arc::clone(&complete), sink);
             if let (Err(_), Some(ahead)) = (&read, ahead) {
-                submission.cancel(ahead);
+                submission.take_back(ahead);
             }
             read
         })?;

@@ -42,6 +42,28 @@ fn send_is_refused_where_await_waits() {
     assert_eq!(client.stats().waiting_for_room, 0);
 }
 
+/// A read that takes two requests made room by taking the first back, and woke itself for that, over
+/// and over.
+#[test]
+fn who_does_not_fit_in_whole_sleeps_until_there_is_room() {
+    let mut rig = Rig::with(Client::builder("h1").max_queued(2, 1 << 20)).connect();
+    let client = rig.client.clone();
+    client.exists("/1").send().detach();
+    let mut read = client.exists("/2").linearizable();
+    let (waker, count) = count_wakes();
+    let mut cx = Context::from_waker(&waker);
+    for _ in 0..3 {
+        assert!(Pin::new(&mut read).poll(&mut cx).is_pending());
+        assert_eq!(count.get(), 0);
+    }
+    let asked = rig.asked_one();
+    assert_eq!(asked.path(), "/1");
+    rig.reply(&asked, Err(ErrorCode::NO_NODE));
+    assert_eq!(count.get(), 1);
+    assert!(Pin::new(&mut read).poll(&mut cx).is_pending());
+    assert_eq!(rig.asked().len(), 2);
+}
+
 #[test]
 fn those_who_wait_are_served_in_their_order() {
     let mut rig = tight();
