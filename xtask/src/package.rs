@@ -1,9 +1,12 @@
 //! Packs every crate as it would be published.
 
+use std::path::PathBuf;
+use std::{env, fs};
+
 use crate::error::Error;
 use crate::process::{SHORT, cargo, run};
 use crate::report::Done;
-use crate::workspace::Workspace;
+use crate::workspace::{Package, Workspace};
 
 /// Packs every crate that is to be published, and compiles what came out.
 ///
@@ -20,6 +23,30 @@ pub(crate) fn package(workspace: &Workspace, dirty: bool) -> Result<Done, Error>
     if dirty {
         package.arg("--allow-dirty");
     }
+    forget(&published);
     run(&mut package, SHORT)?;
     Ok(Done::Passed(format!("{} crates", published.len())))
+}
+
+/// Removes what cargo keeps of earlier packs: it would compile crates against
+/// these instead of the new ones. What cannot be removed is not there.
+fn forget(packages: &[&Package]) {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let registry = home.unwrap_or_default().join("registry");
+    let entries = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
+    for kept in entries(registry.join("src")).chain(entries(registry.join("cache"))) {
+        for entry in entries(kept.path()) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_of = |package: &Package| {
+                let version = name
+                    .strip_prefix(&package.name)
+                    .and_then(|rest| rest.strip_prefix('-'));
+                version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+            };
+            if packages.iter().any(|package| is_of(package)) {
+                let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+            }
+        }
+    }
 }

@@ -191,7 +191,7 @@ impl<'a> Request<'a> {
             }
             _ => {
                 let request = Self::decode_one(opcode, reader)?;
-                return Ok(RawRequest::with_nulls(request, reader));
+                return RawRequest::with_nulls(request, reader);
             }
         };
         match (request, reader.take_nulls()) {

@@ -47,13 +47,15 @@ impl<'a> RawRequest<'a> {
         }
     }
 
-    /// `request`, or this if null was read in it.
-    pub(super) fn with_nulls(request: Request<'a>, reader: &mut Reader<'a>) -> Request<'a> {
-        let (path, acl) = reader.take_nulls();
-        if path || acl {
-            Request::Raw(Box::new(Self::Null { request, path, acl }))
-        } else {
-            request
+    /// `request`, or this if null was read in it. Null in a list of paths is an error.
+    pub(super) fn with_nulls(
+        request: Request<'a>,
+        reader: &mut Reader<'a>,
+    ) -> Result<Request<'a>, DecodeError> {
+        match reader.take_nulls() {
+            (false, false) => Ok(request),
+            (true, _) if request.path().is_none() => Err(DecodeError::Null { what: "path" }),
+            (path, acl) => Ok(Request::Raw(Box::new(Self::Null { request, path, acl }))),
         }
     }
 

@@ -1,3 +1,5 @@
+use bytes::Bytes;
+
 use super::*;
 use crate::{CreateMode, ReadOp, Zxid};
 
@@ -277,7 +279,7 @@ fn writes_and_what_needs_a_quorum() {
 
 #[test]
 fn unknown_operations_are_told_apart_from_broken_ones() {
-    static EMPTY: bytes::Bytes = bytes::Bytes::new();
+    static EMPTY: Bytes = Bytes::new();
     for opcode in [0, -1, -10, 10, 20, 23, 108, 9999].map(OpCode) {
         let error = Request::decode(opcode, &mut Reader::new(&EMPTY));
         assert_eq!(error, Err(DecodeError::UnknownOpcode(opcode)));
@@ -303,7 +305,7 @@ fn null_watch_lists_are_errors_as_for_servers() {
     let mut out = Vec::new();
     put_long(&mut out, 1);
     put_int(&mut out, -1);
-    let bytes = bytes::Bytes::from(out);
+    let bytes = Bytes::from(out);
     assert_eq!(
         Request::decode(OpCode::SET_WATCHES, &mut Reader::new(&bytes)),
         Err(DecodeError::Null {
@@ -319,7 +321,7 @@ fn decoding_borrows_from_the_frame() {
         data: Some(SECRET.into()),
         version: -1,
     };
-    let bytes = bytes::Bytes::from(encoded(&request, ""));
+    let bytes = Bytes::from(encoded(&request, ""));
     let decoded = Request::decode(OpCode::SET_DATA, &mut Reader::new(&bytes)).unwrap();
     assert!(matches!(
         decoded,
@@ -329,4 +331,19 @@ fn decoding_borrows_from_the_frame() {
             version: -1
         }
     ));
+}
+
+#[test]
+fn null_in_a_list_of_paths_is_an_error() {
+    let mut body = Vec::new();
+    put_long(&mut body, 0);
+    put_int(&mut body, 1);
+    put_int(&mut body, -1);
+    put_int(&mut body, 0);
+    put_int(&mut body, 0);
+    let body = Bytes::from(body);
+    assert_eq!(
+        Request::decode(OpCode::SET_WATCHES, &mut Reader::new(&body)),
+        Err(DecodeError::Null { what: "path" })
+    );
 }
