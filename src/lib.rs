@@ -30,6 +30,7 @@
 //! | `threads` (default) | [`zk::threads`](threads): plain threads, for programs without a runtime |
 //! | `tokio` | `zk::tokio`: a task for each client on a tokio runtime |
 //! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
+//! | `recipes` (default) | [`zk::recipes`](recipes): locks, elections, queues, caches and more |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
 //!
 //! # Layers
@@ -84,6 +85,12 @@ pub mod tokio {
 #[cfg(feature = "smol")]
 pub mod smol {
     pub use zk_handler_smol::*;
+}
+
+/// Locks, elections, queues, caches and more, as kazoo has them on the server.
+#[cfg(feature = "recipes")]
+pub mod recipes {
+    pub use zk_recipes::*;
 }
 
 /// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.

@@ -14,7 +14,13 @@ use crate::report::Done;
 use crate::workspace::Workspace;
 
 /// Crates that are functions of their arguments.
-const PURE: [&str; 4] = ["zk-proto", "zk-session", "zk-sasl", "zk-server"];
+const PURE: [&str; 5] = [
+    "zk-proto",
+    "zk-session",
+    "zk-recipes",
+    "zk-sasl",
+    "zk-server",
+];
 
 /// What is not, in these crates: the server's TCP port, and its program.
 const IMPURE: [&str; 3] = [
@@ -24,10 +30,11 @@ const IMPURE: [&str; 3] = [
 ];
 
 /// Crates that have a `clippy.toml` against what belongs to the handlers.
-const SEALED: [&str; 6] = [
+const SEALED: [&str; 7] = [
     "zk-proto",
     "zk-session",
     "zk-client",
+    "zk-recipes",
     "zk-sasl",
     "zk-server",
     "zk-sim",

@@ -5,7 +5,7 @@ use zk_proto::{
 };
 use zk_session::{ConfigError, LinkError, Outcome, Refused, RequestError, StateReason};
 
-use crate::{Doubt, StartError, TransactionError};
+use crate::{Doubt, RecipeError, StartError, TransactionError};
 
 /// Why an operation has no result.
 ///
@@ -245,6 +245,12 @@ pub enum Error {
     /// What a guard stood for is no longer held.
     #[error("no longer held")]
     NotHeld,
+    /// Waiting was given up by the recipe's `cancel` (kazoo: `CancelledError`).
+    #[error("cancelled")]
+    Cancelled,
+    /// What a recipe refuses, or finds on the servers and cannot work with.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
 }
 
 fn sent_text(sent: bool) -> &'static str {
@@ -375,7 +381,9 @@ impl Error {
             | Self::ChrootChanged
             | Self::NotAWord(_)
             | Self::NotInTransaction(_)
-            | Self::NotHeld => Some(Outcome::NotApplied),
+            | Self::NotHeld
+            | Self::Cancelled
+            | Self::Recipe(_) => Some(Outcome::NotApplied),
         }
     }
 

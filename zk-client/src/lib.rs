@@ -39,6 +39,7 @@ mod ensemble;
 mod error;
 mod handler;
 pub mod op;
+mod recipe_error;
 mod stats;
 pub mod testing;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use op::{
     Doubt, Fate, Op, Resolved, ServerVersion, Transaction, TransactionError, TransactionResult,
     Walk, Walked, WriteKind,
 };
+pub use recipe_error::RecipeError;
 pub use stats::Stats;
 pub use watcher::{EventStream, StateStream, Watch, WatchStream};
 

@@ -1,0 +1,17 @@
+//! Recipes: what programs build on ZooKeeper, written once, for every handler.
+//!
+//! A recipe is made of a [`Client`](zk_client::Client) and a path. What it does over time is a
+//! [`Pending`]: awaited, waited for, or dropped, which takes it back. It reads no clock and starts
+//! no thread: time, chance and background work are the client's, so that the same code runs on
+//! threads, on a runtime, and in a simulated universe.
+//!
+//! On the server everything looks as kazoo's does ([`layout`]): programs of both contend for the
+//! same locks, take from the same queues, and meet at the same barriers.
+
+#![forbid(unsafe_code)]
+#![warn(clippy::disallowed_methods)]
+
+pub mod layout;
+mod pending;
+
+pub use pending::Pending;
