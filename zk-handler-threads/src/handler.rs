@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
 use zk_handler_base::{
-    BlockingPool, Limits, Process, Resolver, RunningTask, Threads, Workers, clock, lock,
+    BlockingPool, Limits, Process, Resolve, Resolver, RunningTask, Threads, Workers, clock, lock,
 };
 use zk_proto::ServerAddr;
 
@@ -39,6 +39,13 @@ impl ThreadsHandler {
     /// The limits of a handler.
     pub fn builder() -> ThreadsHandlerBuilder {
         ThreadsHandlerBuilder::new()
+    }
+
+    /// The same handler, with its clones and clients, which now looks names up by `resolve`
+    /// instead of asking the operating system.
+    pub fn resolve_by(self, resolve: impl Resolve) -> Self {
+        self.shared.around.resolver.resolve_by(Arc::new(resolve));
+        self
     }
 
     /// How many threads this handler has at the moment: none before the first client is driven,
@@ -193,7 +200,8 @@ impl ThreadsHandlerBuilder {
         self
     }
 
-    /// How many names are looked up at the same time. Default 4.
+    /// How many names are looked up at the same time; those that have taken longer than a second
+    /// do not count. Default 4.
     pub fn max_look_ups(&mut self, threads: usize) -> &mut Self {
         self.look_ups = threads.max(1);
         self
