@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
+use zk_client::Callback;
+
 /// Locks. A panic elsewhere does not matter: nothing that these locks protect is left half done
 /// by code that can panic.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -101,6 +103,19 @@ impl BlockingPool {
             state,
             work,
         })
+    }
+
+    /// For [`Handler::run_blocking`](zk_client::Handler::run_blocking): a server that they all ask
+    /// and that is silent must not cost a thread for each of a thousand clients.
+    pub fn for_mechanisms(threads: Threads) -> Arc<Self> {
+        Self::new("zk-blocking", threads, 8, Duration::from_millis(100))
+    }
+
+    /// Queues what a client's mechanism has to do.
+    pub fn run_mechanism(self: &Arc<Self>, work: Callback) {
+        if let Err(error) = self.run(move || work.run()) {
+            tracing::warn!(%error, "cannot start a thread for a SASL mechanism: the attempt will fail");
+        }
     }
 
     /// Queues `job`. It is dropped unrun if there is no thread and none can be started.

@@ -123,6 +123,10 @@ impl Handler for SmolHandler {
         self.base.dispatch(client, callback);
     }
 
+    fn run_blocking(&self, work: Callback) {
+        self.base.run_blocking(work);
+    }
+
     fn may_block(&self) -> bool {
         let safe = !self.runtime.home().is_here();
         if safe {

@@ -25,6 +25,7 @@ pub struct ThreadsHandler {
 struct Shared {
     around: Surroundings,
     words: Arc<BlockingPool>,
+    blocking: Arc<BlockingPool>,
     identity: OnceLock<String>,
     /// Where to post to the loop, if one was started. It may have ended.
     io_loop: Mutex<Option<Arc<Inbox>>>,
@@ -124,6 +125,10 @@ impl Handler for ThreadsHandler {
                 .workers
                 .dispatch(client.as_u64(), callback);
         }
+    }
+
+    fn run_blocking(&self, work: Callback) {
+        self.shared.blocking.run_mechanism(work);
     }
 
     fn may_block(&self) -> bool {
@@ -228,6 +233,7 @@ impl ThreadsHandlerBuilder {
         };
         let shared = Shared {
             words: pool("zk-word", self.words),
+            blocking: BlockingPool::for_mechanisms(threads.clone()),
             around,
             identity: OnceLock::new(),
             io_loop: Mutex::new(None),

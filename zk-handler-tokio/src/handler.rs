@@ -133,6 +133,10 @@ impl Handler for TokioHandler {
         self.base.dispatch(client, callback);
     }
 
+    fn run_blocking(&self, work: Callback) {
+        self.base.run_blocking(work);
+    }
+
     fn may_block(&self) -> bool {
         let safe = Workers::is_worker() || MAY_BLOCK.get() || Handle::try_current().is_err();
         if safe {
