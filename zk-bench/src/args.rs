@@ -16,6 +16,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Measures everything against the stub, or a server of yours, and prints a table.
     Table(Table),
+    /// Measures what many sessions, many watches and a restart cost, and prints it.
+    Scale(Scale),
     /// Runs one workload through the client, and prints a line of JSON for each of its phases.
     Peer {
         /// What drives the client.
@@ -51,6 +53,34 @@ pub(crate) enum Command {
         #[arg(default_value_t = 0)]
         port: u16,
     },
+    /// Runs the in-memory server on a port of 127.0.0.1 that it prints.
+    Serve {
+        /// The port; the system picks one otherwise.
+        #[arg(default_value_t = 0)]
+        port: u16,
+    },
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct Scale {
+    pub(crate) what: Crowd,
+    /// How many of them; 10,000 sessions, 1,000,000 watches, 5,000 clients otherwise.
+    #[arg(long)]
+    pub(crate) count: Option<usize>,
+    /// What drives the clients.
+    #[arg(long, value_enum, default_value = "threads")]
+    pub(crate) handler: HandlerName,
+}
+
+/// Many of something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Crowd {
+    /// Sessions of one process: memory of an idle one, cost of a get with 1 to all of them at work.
+    Sessions,
+    /// Watches of one session: set, then put back after its connection was cut.
+    Watches,
+    /// Clients whose server is restarted: attempts and sessions a second while they come back.
+    Storm,
 }
 
 #[derive(Debug, Parser)]

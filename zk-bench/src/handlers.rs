@@ -3,68 +3,61 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_executor::Executor;
-use zk_client::{Client, Handler, block_on};
+use zk_client::{Builder, Client, Handler, block_on};
 use zk_handler_smol::SmolHandler;
 use zk_handler_threads::ThreadsHandler;
 use zk_handler_tokio::TokioHandler;
 
-use crate::args::{HandlerName, Workload};
+use crate::args::HandlerName;
 use crate::error::Error;
 use crate::nodes::SESSION_TIMEOUT;
-use crate::work;
 
-/// Runs the workload on the handler.
-pub(crate) fn run(
+/// Runs `work` on the handler, to its end.
+pub(crate) fn run<F>(
     name: HandlerName,
     hosts: &str,
-    workload: Workload,
-    time: Duration,
-) -> Result<(), Error> {
+    work: impl FnOnce(Place) -> F,
+) -> Result<(), Error>
+where
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
     let place = |handler: Arc<dyn Handler>, tasks| Place {
         hosts: hosts.to_owned(),
         handler,
         tasks,
     };
+    let executor = Arc::new(Executor::new());
+    let tasks = Tasks::Executor(Arc::clone(&executor));
     match name {
         HandlerName::Threads => {
-            let executor = Arc::new(Executor::new());
-            let handler = Arc::new(ThreadsHandler::new());
-            let place = place(handler, Tasks::Executor(Arc::clone(&executor)));
-            block_on(executor.run(work::run(place, workload, time)))
+            let place = place(Arc::new(ThreadsHandler::new()), tasks);
+            block_on(executor.run(work(place)))
         }
         HandlerName::Smol => {
-            let executor = Arc::new(Executor::new());
-            let handler = Arc::new(SmolHandler::new());
-            let place = place(handler, Tasks::Executor(Arc::clone(&executor)));
-            block_on(executor.run(work::run(place, workload, time)))
+            let place = place(Arc::new(SmolHandler::new()), tasks);
+            block_on(executor.run(work(place)))
         }
         HandlerName::SmolExecutor => {
-            let executor = Arc::new(Executor::new());
             let spawner = Arc::clone(&executor);
-            let handler = Arc::new(SmolHandler::on(move |task| spawner.spawn(task).detach()));
-            let place = place(handler, Tasks::Executor(Arc::clone(&executor)));
-            async_io::block_on(executor.run(work::run(place, workload, time)))
+            let handler = SmolHandler::on(move |task| spawner.spawn(task).detach());
+            async_io::block_on(executor.run(work(place(Arc::new(handler), tasks))))
         }
-        HandlerName::Tokio => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
+        HandlerName::Tokio | HandlerName::TokioMt => {
+            let mut builder = if name == HandlerName::TokioMt {
+                tokio::runtime::Builder::new_multi_thread()
+            } else {
+                tokio::runtime::Builder::new_current_thread()
+            };
+            let runtime = builder
                 .enable_all()
                 .build()
                 .map_err(Error::io("start a runtime"))?;
             let handler = Arc::new(TokioHandler::new(runtime.handle().clone()));
-            runtime.block_on(work::run(place(handler, Tasks::Tokio), workload, time))
-        }
-        HandlerName::TokioMt => {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .map_err(Error::io("start a runtime"))?;
-            let handler = Arc::new(TokioHandler::new(runtime.handle().clone()));
-            let place = place(handler, Tasks::Tokio);
-            runtime
-                .block_on(async move { Tasks::Tokio.spawn(work::run(place, workload, time)).await })
+            let work = work(place(handler, Tasks::Tokio));
+            // A task of a worker, not of the thread that waits beside them.
+            runtime.block_on(async move { Tasks::Tokio.spawn(work).await })
         }
     }
 }
@@ -87,11 +80,20 @@ pub(crate) type Joined<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send
 impl Place {
     /// One more session.
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
-        let client = Client::builder(&self.hosts)
-            .session_timeout(SESSION_TIMEOUT)
-            .connect(Arc::clone(&self.handler))
-            .await?;
-        Ok(client)
+        let handler = Arc::clone(&self.handler);
+        let connect = self.builder().connect(handler);
+        Ok(connect.limit(SESSION_TIMEOUT).await?)
+    }
+
+    /// One more session, to come.
+    pub(crate) fn start(&self) -> Result<Client, Error> {
+        Ok(self.builder().start(Arc::clone(&self.handler))?)
+    }
+
+    fn builder(&self) -> Builder {
+        let mut builder = Client::builder(&self.hosts);
+        builder.session_timeout(SESSION_TIMEOUT);
+        builder
     }
 
     /// Runs it beside the rest.

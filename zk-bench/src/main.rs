@@ -15,7 +15,9 @@ mod error;
 mod handlers;
 mod meter;
 mod nodes;
+mod process;
 mod raw;
+mod scale;
 mod stub;
 mod table;
 mod work;
@@ -50,7 +52,12 @@ fn run(command: Command) -> Result<(), Error> {
             hosts,
             workload,
             seconds,
-        } => handlers::run(handler, &hosts, workload, Duration::from_secs_f64(seconds)),
+        } => {
+            let time = Duration::from_secs_f64(seconds);
+            handlers::run(handler, &hosts, |place| work::run(place, workload, time))
+        }
+        Command::Scale(options) => scale::run(&options),
+        Command::Serve { port } => scale::serve(port),
         Command::Raw {
             server,
             workload,

@@ -62,7 +62,7 @@ impl Meter {
 }
 
 /// User and system time of all threads of this process.
-fn cpu() -> Duration {
+pub(crate) fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
@@ -70,12 +70,21 @@ fn cpu() -> Duration {
 
 /// In KiB.
 fn peak_rss() -> Result<u64, Error> {
+    status("VmHWM:")
+}
+
+/// The present resident size, in KiB.
+pub(crate) fn rss() -> Result<u64, Error> {
+    status("VmRSS:")
+}
+
+fn status(key: &str) -> Result<u64, Error> {
     let status = std::fs::read_to_string("/proc/self/status")
         .map_err(Error::io("read /proc/self/status"))?;
-    let peak = status
+    let value = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .find_map(|line| line.strip_prefix(key))
         .and_then(|rest| rest.trim().strip_suffix(" kB"))
         .and_then(|number| number.parse().ok());
-    Ok(peak.unwrap_or_default())
+    Ok(value.unwrap_or_default())
 }

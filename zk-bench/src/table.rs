@@ -1,14 +1,15 @@
 //! All contenders, interleaved, and a table of their medians.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::args::{HandlerName, Table, Workload, name};
 use crate::error::Error;
+use crate::process::{Served, own};
 
 /// One measured phase of one run.
 struct Figure {
@@ -31,11 +32,11 @@ pub(crate) fn run(options: &Table) -> Result<(), Error> {
                 .map_err(Error::io("set up"))?;
             None
         }
-        None => Some(Stub::start()?),
+        None => Some(Served::start("stub")?),
     };
     let server = match (&options.hosts, &stub) {
         (Some(hosts), _) => hosts.clone(),
-        (None, Some(stub)) => stub.address.clone(),
+        (None, Some(stub)) => stub.address().to_owned(),
         (None, None) => String::new(),
     };
     let contenders = contenders(options);
@@ -89,13 +90,6 @@ fn contenders(options: &Table) -> Vec<(String, Vec<String>)> {
         (title.to_string_lossy().into_owned(), line)
     }));
     contenders
-}
-
-fn own(arguments: &[&str]) -> Result<Command, Error> {
-    let program = std::env::current_exe().map_err(Error::io("find this program"))?;
-    let mut command = Command::new(program);
-    command.args(arguments);
-    Ok(command)
 }
 
 /// Runs a contender once.
@@ -176,35 +170,4 @@ fn median(runs: &[Figure], of: impl Fn(&Figure) -> Option<f64>) -> Option<f64> {
     let mut values: Vec<f64> = runs.iter().filter_map(of).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
-}
-
-/// The stub, in a process of its own, until this is dropped.
-struct Stub {
-    child: Child,
-    address: String,
-}
-
-impl Stub {
-    fn start() -> Result<Self, Error> {
-        let mut child = own(&["stub"])?
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(Error::io("start the stub"))?;
-        let mut address = String::new();
-        if let Some(said) = child.stdout.take() {
-            BufReader::new(said)
-                .read_line(&mut address)
-                .map_err(Error::io("hear from the stub"))?;
-        }
-        let address = address.trim().to_owned();
-        Ok(Self { child, address })
-    }
-}
-
-impl Drop for Stub {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }
