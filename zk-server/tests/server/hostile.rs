@@ -334,3 +334,20 @@ fn calls_about_connections_that_are_not_there_do_nothing() {
     let conn = rig.accept();
     rig.greet(conn, &new_session(i32::MIN)).unwrap();
 }
+
+/// Whoever wants something never to happen says so with the longest time there is.
+#[test]
+fn times_without_end_are_served() {
+    let options = Options::new()
+        .greeting_timeout(Duration::MAX)
+        .reap_interval(Duration::MAX)
+        .max_unused_container(Duration::MAX)
+        .min_session_timeout(Duration::MAX)
+        .tick(Duration::MAX)
+        .sync_limit(u32::MAX);
+    let mut rig = Rig::new(options);
+    let client = rig.connect();
+    rig.call(client, &Request::Ping).unwrap();
+    rig.advance(Duration::from_secs(1000 * 86_400));
+    assert_eq!(rig.closed(client.conn), Some(Closed::Orderly), "expired");
+}
