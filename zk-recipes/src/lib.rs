@@ -11,7 +11,15 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
 
+mod again;
+mod changes;
 pub mod layout;
 mod pending;
+pub mod watch;
 
+// What calls give.
+pub use changes::{Calls, Changes};
 pub use pending::Pending;
+
+// What is there.
+pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};

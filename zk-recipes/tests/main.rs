@@ -1,0 +1,6 @@
+//! Recipes in universes of the simulator: the same every time, whatever goes wrong in them.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod universe;
+mod watches;
