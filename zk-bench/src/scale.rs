@@ -21,7 +21,10 @@ const AT_ONCE: usize = 200;
 /// How long each measurement of gets takes.
 const GETS: Duration = Duration::from_secs(1);
 
-/// The data that the sessions read.
+/// How long sessions are left alone.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The node that the sessions read.
 const NODE: &str = "/scale";
 
 /// Measures, and prints what was found.
@@ -95,8 +98,8 @@ async fn sessions(place: Place, count: usize) -> Result<(), Error> {
     ))?;
 
     let idle = cpu();
-    first.sleep(Duration::from_secs(10)).await?;
-    let idle = (cpu() - idle).as_secs_f64() * 1e2;
+    first.sleep(IDLE).await?;
+    let idle = (cpu() - idle).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
     say(&format!("all of them idle: {idle:.2} % of a CPU"))?;
 
     let mut active = 1;
