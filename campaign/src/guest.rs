@@ -100,7 +100,7 @@ pub(crate) async fn live(
     guests.working.store(true, Ordering::Relaxed);
     let client = scene
         .setup
-        .client(&scene.hosts, &style)
+        .client(&scene.servers.hosts(), &style)
         .start(machine.handler())
         .expect("the options are valid");
     let mut count = 0;
