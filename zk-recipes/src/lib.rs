@@ -11,7 +11,13 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
 
+pub mod barrier;
+pub mod counter;
 pub mod layout;
+mod mine;
 mod pending;
+mod together;
 
+pub use barrier::Barrier;
+pub use counter::Counter;
 pub use pending::Pending;
