@@ -12,9 +12,13 @@
 #![warn(clippy::disallowed_methods)]
 
 mod again;
+pub mod barrier;
 mod changes;
+pub mod counter;
 pub mod layout;
+mod mine;
 mod pending;
+mod together;
 pub mod watch;
 
 // What calls give.
@@ -22,4 +26,6 @@ pub use changes::{Calls, Changes};
 pub use pending::Pending;
 
 // What is there.
+pub use barrier::Barrier;
+pub use counter::Counter;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};

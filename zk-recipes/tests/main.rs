@@ -2,5 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod barrier;
+mod counter;
+mod stage;
 mod universe;
 mod watches;
