@@ -31,6 +31,7 @@
 //! | `tokio` | `zk::tokio`: a task for each client on a tokio runtime |
 //! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
+//! | `sasl-gssapi` | `zk::sasl::Gssapi`: by Kerberos; needs the system's Kerberos library, on Debian `libkrb5-dev` and `libclang-dev` |
 //!
 //! # Layers
 //!
@@ -86,7 +87,8 @@ pub mod smol {
     pub use zk_handler_smol::*;
 }
 
-/// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.
+/// Signing in by SASL: with `DigestMd5`, which is deprecated cryptography, or with the feature
+/// `sasl-gssapi` and Kerberos tickets, `Gssapi`.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), zk::Error> {
