@@ -212,7 +212,7 @@ pub(crate) fn a_mechanism_that_blocks_is_in_nobodys_way(env: &Env) {
     assert_eq!(client.state(), State::Lost);
     // All works that are to come may end at once.
     drop(end);
-    client.until_connected().timeout(LIMIT).wait().unwrap();
+    client.until_connected().wait_timeout(LIMIT).unwrap();
     assert!(is_bob(&client));
     close(&client);
 }

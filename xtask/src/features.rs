@@ -4,6 +4,7 @@
 //! forgot to ask for may be there by accident. Alone it is not.
 
 use crate::error::Error;
+use crate::native;
 use crate::process::{SHORT, cargo, run};
 use crate::report::Done;
 use crate::workspace::Workspace;
@@ -15,7 +16,9 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<Done, Error> {
     let mut failed: Vec<&str> = Vec::new();
     for package in &workspace.packages {
         let mut clippy = cargo(&["clippy", "--package", &package.name]);
-        clippy.args(["--all-targets", "--all-features", "--", "-D", "warnings"]);
+        clippy.args(["--all-targets", "--features"]);
+        clippy.arg(native::features(workspace, package).join(","));
+        clippy.args(["--", "-D", "warnings"]);
         if run(&mut clippy, SHORT).is_err() {
             failed.push(&package.name);
         }
@@ -24,8 +27,9 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<Done, Error> {
         return Err(Error::Lints(failed.join(", ")));
     }
     Ok(Done::Passed(format!(
-        "{} packages",
-        workspace.packages.len()
+        "{} packages{}",
+        workspace.packages.len(),
+        native::note(workspace)
     )))
 }
 
@@ -37,8 +41,7 @@ pub(crate) fn features(workspace: &Workspace) -> Result<Done, Error> {
         .iter()
         .filter(|package| package.published)
     {
-        let features = package.features.iter().map(String::as_str);
-        let single = features.filter(|feature| *feature != "default");
+        let single = native::features(workspace, package);
         for choice in [""].into_iter().chain(single) {
             let mut clippy = cargo(&["clippy", "--package", &package.name, "--lib"]);
             clippy.args(["--no-default-features", "--features", choice]);
@@ -46,5 +49,6 @@ pub(crate) fn features(workspace: &Workspace) -> Result<Done, Error> {
             choices += 1;
         }
     }
-    Ok(Done::Passed(format!("{choices} choices")))
+    let note = native::note(workspace);
+    Ok(Done::Passed(format!("{choices} choices{note}")))
 }
