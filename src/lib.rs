@@ -32,6 +32,7 @@
 //! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
 //! | `recipes` (default) | [`zk::recipes`](recipes): locks, elections, queues, caches and more |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
+//! | `sasl-gssapi` | `zk::sasl::Gssapi`: by Kerberos; needs the system's Kerberos library, on Debian `libkrb5-dev` and `libclang-dev` |
 //!
 //! # Layers
 //!
@@ -93,7 +94,8 @@ pub mod recipes {
     pub use zk_recipes::*;
 }
 
-/// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.
+/// Signing in by SASL: with `DigestMd5`, which is deprecated cryptography, or with the feature
+/// `sasl-gssapi` and Kerberos tickets, `Gssapi`.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), zk::Error> {

@@ -85,6 +85,29 @@ macro_rules! faults {
     };
 }
 
+/// What has changed in the version that comes next.
+mod next {
+    use zk_testkit::Version;
+
+    macro_rules! next {
+        ($($test:ident),* $(,)?) => {$(
+            #[test]
+            #[ignore = "needs a real ZooKeeper: cargo xtask nightly next"]
+            fn $test() {
+                super::sasl::$test(Version::Next);
+            }
+        )*};
+    }
+
+    next! {
+        a_server_in_fips_mode_is_named_as_such,
+        a_user_signs_in_by_sasl_on_every_connection,
+        sasl_refuses_a_wrong_password_and_an_unknown_user,
+        a_server_that_insists_on_sasl_takes_nobody_else,
+        a_server_without_sasl_is_named_as_such,
+    }
+}
+
 /// Those that need nothing of a server that ours has not.
 mod on_zk_server {
     use zk_server::Release;
@@ -103,6 +126,7 @@ mod on_zk_server {
         sasl_refuses_a_wrong_password_and_an_unknown_user,
         a_server_that_insists_on_sasl_takes_nobody_else,
         a_server_without_sasl_is_named_as_such,
+        a_server_in_fips_mode_is_named_as_such,
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod errors;
 pub(crate) mod limits;
 pub(crate) mod order;
 pub(crate) mod retry;
+pub(crate) mod sasl;
 pub(crate) mod session;
 pub(crate) mod transactions;
 pub(crate) mod watches;
@@ -178,6 +179,13 @@ macro_rules! mount {
                 tries_are_counted
                 what_can_be_repeated_is
                 writes_with_a_version_are_left_to_the_caller
+            }
+            sasl {
+                a_mechanism_that_blocks_is_in_nobodys_way
+                a_password_that_has_become_wrong_ends_the_client_at_the_next_connection
+                a_user_signs_in_before_anything_else_on_every_connection
+                a_wrong_password_ends_the_client
+                work_that_is_quickly_done_is_not_missed
             }
             session {
                 a_bogus_session_is_replaced

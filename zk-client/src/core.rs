@@ -196,8 +196,8 @@ impl Core {
         output
     }
 
-    /// Looks, and changes nothing.
-    pub(crate) fn look<R>(&self, f: impl FnOnce(&Session) -> R) -> R {
+    /// Looks, and changes nothing: not even what the driver is yet to do.
+    pub fn look<R>(&self, f: impl FnOnce(&Session) -> R) -> R {
         f(&self.lock().session)
     }
 
