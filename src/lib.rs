@@ -30,6 +30,7 @@
 //! | `threads` (default) | [`zk::threads`](threads): plain threads, for programs without a runtime |
 //! | `tokio` | `zk::tokio`: a task for each client on a tokio runtime |
 //! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
+//! | `own-loop` | `zk::own_loop`: an event loop of yours, which drives clients |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
 //!
 //! # Layers
@@ -86,6 +87,15 @@ pub mod smol {
     pub use zk_handler_smol::*;
 }
 
+/// An event loop of one's own, which drives clients: implement [`OwnLoop`](own_loop::OwnLoop) for
+/// it.
+///
+/// The example `own_handler` is such a program.
+#[cfg(feature = "own-loop")]
+pub mod own_loop {
+    pub use zk_handler_base::{Answer, OwnHandler, OwnLoop, Resolve, Resolver, Wanted, clock};
+}
+
 /// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.
 ///
 /// ```no_run
@@ -110,3 +120,8 @@ pub mod prelude {
         Watch, WatchStream,
     };
 }
+
+/// The code of the README, so that it compiles.
+#[cfg(all(doctest, feature = "threads", feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-//! Four-letter words: a connection each, on a thread that may block.
+//! Four-letter words without a runtime: a connection each, on a thread that may block.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,15 +6,16 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use zk_client::{AsyncResult, Completer, Error};
-use zk_handler_base::{BlockingPool, Resolver, clock};
 use zk_proto::ServerAddr;
 use zk_session::LinkError;
+
+use crate::{BlockingPool, Resolver, clock};
 
 /// The longest answer that is taken.
 const MAX_ANSWER: u64 = 16 << 20;
 
 /// Sends `word` to `server` and reads the answer to its end, within `limit`.
-pub(crate) fn ask(
+pub fn ask_blocking(
     pool: &Arc<BlockingPool>,
     resolver: &Arc<Resolver>,
     server: ServerAddr,
