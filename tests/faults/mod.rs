@@ -3,12 +3,14 @@
 //! Each test starts servers of its own.
 
 mod deadline;
+mod loops;
 mod pause;
 mod quickstart;
 mod sasl;
 mod watches;
 mod writes;
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,21 @@ fn cluster(version: Version, options: Options) -> Cluster {
         cluster.len()
     );
     cluster
+}
+
+/// An example, as it is now: a run of the tests alone does not build it.
+fn example(name: &str, features: &str) -> Command {
+    let build = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", name])
+        .args(["--features", features])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(build.unwrap().success(), "{name} does not build");
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples");
+    Command::new(path.join(name))
 }
 
 /// A client with a session timeout of its own.
@@ -142,6 +159,7 @@ faults! {
     sasl::sasl_refuses_a_wrong_password_and_an_unknown_user,
     sasl::a_server_that_insists_on_sasl_takes_nobody_else,
     sasl::a_server_without_sasl_is_named_as_such,
+    loops::loops_of_ones_own_serve_real_servers,
     quickstart::the_tour_ends_alone,
     quickstart::the_tour_survives_the_loss_of_its_server,
 }

@@ -48,6 +48,15 @@ pub(crate) fn features(workspace: &Workspace) -> Result<Done, Error> {
             choices += 1;
         }
     }
+    // Docs of what is behind features, and the README's code, are no tests of the default ones.
+    for package in published().filter(|package| package.features.len() > 1) {
+        let all = alone(&package.features).collect::<Vec<_>>().join(",");
+        let mut docs = cargo(&["test", "--quiet", "--doc", "--package", &package.name]);
+        run(
+            docs.args(["--no-default-features", "--features", &all]),
+            SHORT,
+        )?;
+    }
     let broken = trees::broken(published())? + takes_away(workspace)?;
     if broken > 0 {
         return Err(Error::Rule(broken));
