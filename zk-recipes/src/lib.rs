@@ -13,11 +13,17 @@
 
 pub mod barrier;
 pub mod counter;
+pub mod double_barrier;
 pub mod layout;
+pub mod locking_queue;
 mod mine;
 mod pending;
+pub mod queue;
 mod together;
 
 pub use barrier::Barrier;
 pub use counter::Counter;
+pub use double_barrier::DoubleBarrier;
+pub use locking_queue::LockingQueue;
 pub use pending::Pending;
+pub use queue::Queue;

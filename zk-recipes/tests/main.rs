@@ -4,4 +4,7 @@
 
 mod barrier;
 mod counter;
+mod double_barrier;
+mod locking_queue;
+mod queue;
 mod stage;
