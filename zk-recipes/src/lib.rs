@@ -15,9 +15,12 @@ mod again;
 pub mod barrier;
 mod changes;
 pub mod counter;
+pub mod double_barrier;
 pub mod layout;
+pub mod locking_queue;
 mod mine;
 mod pending;
+pub mod queue;
 mod together;
 pub mod watch;
 
@@ -28,4 +31,7 @@ pub use pending::Pending;
 // What is there.
 pub use barrier::Barrier;
 pub use counter::Counter;
+pub use double_barrier::DoubleBarrier;
+pub use locking_queue::LockingQueue;
+pub use queue::Queue;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};

@@ -4,6 +4,9 @@
 
 mod barrier;
 mod counter;
+mod double_barrier;
+mod locking_queue;
+mod queue;
 mod stage;
 mod universe;
 mod watches;
