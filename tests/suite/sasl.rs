@@ -64,10 +64,10 @@ fn failure(env: &Env, mechanism: impl MechanismFactory + 'static) -> AuthFailure
 }
 
 fn why(reason: StateReason) -> AuthFailure {
-    match reason {
-        StateReason::AuthFailed(failure) => failure,
-        other => panic!("{other:?}"),
-    }
+    let StateReason::AuthFailed(failure) = reason else {
+        panic!("{reason:?}");
+    };
+    failure
 }
 
 pub(crate) fn a_user_signs_in_before_anything_else_on_every_connection(env: &Env) {
@@ -102,7 +102,12 @@ pub(crate) fn a_wrong_password_ends_the_client(env: &Env) {
         DigestMd5::new(BOB.0, "wrong"),
         DigestMd5::new("nobody", "nothing"),
     ] {
-        assert_eq!(failure(env, digest), AuthFailure::SaslRefused);
+        let connect = Client::builder(env.sasl_address().to_string())
+            .sasl(digest.clone())
+            .connect(env.handler());
+        let refused = AuthFailure::SaslRefused;
+        assert_eq!(connect.wait().unwrap_err(), Error::SignIn(refused.clone()));
+        assert_eq!(failure(env, digest), refused);
     }
 }
 
@@ -141,17 +146,19 @@ pub(crate) fn a_password_that_has_become_wrong_ends_the_client_at_the_next_conne
     assert_nothing_left(&client);
 }
 
+type Gate = (Sender<()>, Option<Receiver<()>>);
+
 /// Signs in as bob, and puts off what it can, as a mechanism does that asks others.
 #[derive(Debug)]
 struct PuttingOff {
     /// Told of each work that begins, which ends when it is told to.
-    gate: Option<Mutex<(Sender<()>, Option<Receiver<()>>)>>,
+    gate: Option<Mutex<Gate>>,
 }
 
 struct PutOff {
     digest: Box<dyn Mechanism>,
     token: Vec<u8>,
-    gate: Option<(Sender<()>, Option<Receiver<()>>)>,
+    gate: Option<Gate>,
 }
 
 impl MechanismFactory for PuttingOff {

@@ -356,7 +356,7 @@ impl Connect {
     ///
     /// # Errors
     /// [`Error::ConnectTimeout`] at the limit; the client is closed then. As for
-    /// [`Builder::start`]; what ended the client ([`Error::AuthFailed`],
+    /// [`Builder::start`]; what ended the client ([`Error::SignIn`],
     /// [`Error::RetriesExhausted`]); [`Error::WouldDeadlock`], before anything is started, where
     /// waiting would never end.
     pub fn wait(self) -> Result<Client, Error> {
@@ -413,7 +413,8 @@ async fn connected(client: Client, limit: Duration) -> Result<Client, Error> {
         Pin::new(&mut limit).poll(cx).map(|_| None)
     });
     match in_time.await {
-        Some(up) => up?,
+        Some(Err(error)) => return Err(client.auth_failure().map_or(error, Error::SignIn)),
+        Some(Ok(())) => {}
         None => {
             return Err(Error::ConnectTimeout {
                 last: client.last_error(),

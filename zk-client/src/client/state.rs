@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zk_proto::{Password, ServerAddr, SessionId, Zxid};
-use zk_session::{LinkError, Session, State};
+use zk_session::{AuthFailure, LinkError, Session, State};
 
 use crate::async_result::Slot;
 use crate::core::{Listen, ListenerId, StateChange, Ticket};
@@ -33,6 +33,11 @@ impl Client {
             inner.until_connected(slot);
             Ticket::NONE
         })
+    }
+
+    /// Why the client could not sign in, if that has ended it.
+    pub fn auth_failure(&self) -> Option<AuthFailure> {
+        self.core().enter(|inner| inner.auth_failure().cloned())
     }
 
     /// Calls `f` at every change of the session's state until it is removed: in order with the
