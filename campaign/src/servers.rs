@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use zk_proto::SessionId;
 use zk_server::{Member, Txn};
+use zk_sim::check::CommittedLog;
 use zk_sim::{EnsembleHandle, ServerHandle, Sim, StandaloneServer};
 
 use crate::setup::Setup;
@@ -61,6 +62,14 @@ impl Servers {
         match self {
             Self::Alone(server) => server.hosts().to_owned(),
             Self::Together(ensemble) => ensemble.hosts().to_owned(),
+        }
+    }
+
+    /// The same in the words of the checkers.
+    pub(crate) fn log(&self) -> CommittedLog {
+        match self {
+            Self::Alone(server) => server.with(|server| server.committed_log()),
+            Self::Together(ensemble) => ensemble.committed_log(),
         }
     }
 
