@@ -24,7 +24,11 @@ impl Servers {
         let numbers = 1..=setup.servers;
         let addresses: Vec<String> = numbers.map(|number| format!("s{number}:2181")).collect();
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
-        Self::Together(sim.ensemble(&addresses, setup.options()))
+        let ensemble = sim.ensemble(&addresses, setup.options());
+        if let Some((member, lag)) = setup.lag {
+            ensemble.with(member, |peer| peer.set_apply_delay(lag));
+        }
+        Self::Together(ensemble)
     }
 
     /// Cuts the connection of a session, and answers whoever comes next with another one.
