@@ -31,6 +31,7 @@
 //! | `tokio` | `zk::tokio`: a task for each client on a tokio runtime |
 //! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
 //! | `own-loop` | `zk::own_loop`: an event loop of yours, which drives clients |
+//! | `metrics` | `zk::metrics`: figures of clients for the `metrics` facade |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
 //!
 //! # Layers
@@ -94,6 +95,12 @@ pub mod smol {
 #[cfg(feature = "own-loop")]
 pub mod own_loop {
     pub use zk_handler_base::{Answer, OwnHandler, OwnLoop, Resolve, Resolver, Wanted, clock};
+}
+
+/// Figures of clients for the [`metrics`](https://docs.rs/metrics) facade.
+#[cfg(feature = "metrics")]
+pub mod metrics {
+    pub use zk_metrics::*;
 }
 
 /// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.

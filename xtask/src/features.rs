@@ -51,7 +51,10 @@ pub(crate) fn features(workspace: &Workspace) -> Result<Done, Error> {
     for package in published().filter(|package| package.features.len() > 1) {
         let all = alone(&package.features).collect::<Vec<_>>().join(",");
         let mut docs = cargo(&["test", "--quiet", "--doc", "--package", &package.name]);
-        run(docs.args(["--no-default-features", "--features", &all]), SHORT)?;
+        run(
+            docs.args(["--no-default-features", "--features", &all]),
+            SHORT,
+        )?;
     }
     let broken = trees::broken(published())? + takes_away(workspace)?;
     if broken > 0 {
