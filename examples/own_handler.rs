@@ -337,7 +337,7 @@ fn use_clients(hosts: &str, handler: &Arc<dyn Handler>) -> Result<(), zk::Error>
     if let Ok(stat) = told.recv() {
         say(&format!("called back: version {}", stat?.version));
     }
-    let (clone, node) = (one.clone(), path.clone());
+    let (clone, node) = (one.clone(), path);
     let (data, _) = one
         .run(async move { clone.get(&node).synced().await })
         .wait()?;

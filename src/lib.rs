@@ -32,6 +32,7 @@
 //! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
 //! | `recipes` (default) | [`zk::recipes`](recipes): locks, elections, queues, caches and more |
 //! | `own-loop` | `zk::own_loop`: an event loop of yours, which drives clients |
+//! | `metrics` | `zk::metrics`: figures of clients for the `metrics` facade |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
 //! | `sasl-gssapi` | `zk::sasl::Gssapi`: by Kerberos; needs the system's Kerberos library, on Debian `libkrb5-dev` and `libclang-dev` |
 //!
@@ -102,6 +103,12 @@ pub mod recipes {
 #[cfg(feature = "own-loop")]
 pub mod own_loop {
     pub use zk_handler_base::{Answer, OwnHandler, OwnLoop, Resolve, Resolver, Wanted, clock};
+}
+
+/// Figures of clients for the [`metrics`](https://docs.rs/metrics) facade.
+#[cfg(feature = "metrics")]
+pub mod metrics {
+    pub use zk_metrics::*;
 }
 
 /// Signing in by SASL: with `DigestMd5`, which is deprecated cryptography, or with the feature

@@ -21,7 +21,7 @@
 //! cargo test --test main -- watches::                     # one topic
 //! ```
 //!
-//! `names` is about how servers are found. `differential` is about something else: the server of
+//! `names` is about how servers are found, `observed` about the log. `differential` is about something else: the server of
 //! this project, against real ones.
 //!
 //! Whatever a test is about, when it is over each of its clients is looked at for what it still
@@ -79,6 +79,7 @@
 mod differential;
 mod faults;
 mod names;
+mod observed;
 mod on_sim;
 mod on_smol;
 mod on_threads;

@@ -423,9 +423,11 @@ async fn connected(client: Client, limit: Duration) -> Result<Client, Error> {
     }
     if !client.root_path().is_empty() {
         let root = client.root_path().to_owned();
+        let span = client.core().span().clone();
         client.exists("/").send().on_complete(move |stat| {
             if let Ok(None) = stat {
                 tracing::warn!(
+                    parent: &span,
                     root,
                     "the root path does not exist: ensure_path(\"/\") makes it"
                 );

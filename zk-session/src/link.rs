@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use tracing::Span;
 use zk_proto::{FrameDecoder, ServerAddr, SessionId, Xid, Zxid};
 
 use crate::{ConnId, Layer, LayerError, LinkError, Stranger, sasl};
@@ -71,6 +72,8 @@ pub(crate) struct Link {
     /// Bytes of the handshake, to be sent before anything else.
     pub(crate) out: Vec<u8>,
     pub(crate) security: Option<Security>,
+    /// Where its log goes.
+    pub(crate) span: Span,
 }
 
 impl Link {
@@ -80,6 +83,7 @@ impl Link {
         purpose: Purpose,
         budget: Instant,
         layer: Option<Box<dyn Layer>>,
+        span: Span,
     ) -> Self {
         Self {
             conn,
@@ -94,6 +98,7 @@ impl Link {
             decoder: Some(FrameDecoder::new(MAX_GREETING)),
             out: Vec::new(),
             security: layer.map(Security::new),
+            span,
         }
     }
 

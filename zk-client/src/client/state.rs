@@ -8,7 +8,7 @@ use zk_session::{AuthFailure, LinkError, Session, State};
 
 use crate::async_result::Slot;
 use crate::core::{Listen, ListenerId, StateChange, Ticket};
-use crate::{AsyncResult, Client, Core, EventStream, StateStream, Stats};
+use crate::{AsyncResult, Client, ClientId, Core, EventStream, StateStream, Stats};
 
 /// The session's state.
 impl Client {
@@ -100,6 +100,11 @@ impl Client {
                 .last_error()
                 .map(|(at, why)| (at.clone(), why.clone()))
         })
+    }
+
+    /// The client's name in this process: in the spans of its log, and in its metrics.
+    pub fn id(&self) -> ClientId {
+        self.core().id()
     }
 
     /// What the client has done, and what waits in it.
