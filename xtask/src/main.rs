@@ -19,6 +19,7 @@ mod fuzz;
 mod fuzz_log;
 mod instructions;
 mod loom;
+mod matrix;
 mod msrv;
 mod package;
 mod process;
