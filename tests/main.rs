@@ -7,8 +7,13 @@
 //! |---|---|---|---|
 //! | `on_threads::on_zk_server`, `..._as_before` | threads | TCP | `zk-server` in this process, as 3.9 and as 3.8 |
 //! | `on_threads::on_3_9`, `on_3_8` | threads | TCP | real ones, in Java |
-//! | `on_tokio`, `on_smol`, the same | tokio, smol | TCP | both |
+//! | `on_tokio::current_thread`, `multi_thread`, the same | tokio, on both kinds of runtime | TCP | both |
+//! | `on_smol::on_a_thread`, `on_an_executor`, the same | smol, on a thread of its own and on an executor | TCP | both |
 //! | `on_sim::as_3_9`, `as_3_8` | simulator | simulated | `zk-server` on a simulated machine |
+//!
+//! Beside the suite, in the same modules, `faults` are what becomes of a loaded client when its server
+//! is killed or paused, its connection cut, its session ended. The matrix that `cargo xtask test` prints
+//! is made of these names.
 //!
 //! The tests on TCP share one server of each kind, which starts with the first test that needs it; a
 //! simulated one has a universe for itself. Those with real servers are ignored unless asked for, as

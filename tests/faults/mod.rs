@@ -1,8 +1,9 @@
 //! Servers that are killed, paused, cut off and cut away while clients work.
 //!
-//! Each test starts servers of its own.
+//! Each test starts servers of its own. `load` is about handlers, and mounted beside the suite.
 
 mod deadline;
+pub(crate) mod load;
 mod loops;
 mod pause;
 mod quickstart;

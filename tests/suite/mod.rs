@@ -294,15 +294,16 @@ macro_rules! mount {
     };
 }
 
-/// Makes every test of the suite one of the module it is used in, once for each version of the real
-/// server, and once for ours.
+/// Makes every test of the suite, and those of faults under load, one of the module it is used in,
+/// once for each server that there is on TCP. `more` are tests of faults on ours.
 macro_rules! mount_on_all {
-    ($run:path) => {
+    ($run:path, $kind:expr $(; $more:ident)*) => {
         mod on_3_8 {
             $crate::suite::mount! {
                 [ignore = "needs a real ZooKeeper: cargo xtask test"]
                 Place::Real(zk_testkit::Version::V3_8), $run
             }
+            $crate::faults::load::mount_faults! { real $kind, zk_testkit::Version::V3_8 }
         }
 
         mod on_3_9 {
@@ -310,10 +311,21 @@ macro_rules! mount_on_all {
                 [ignore = "needs a real ZooKeeper: cargo xtask test"]
                 Place::Real(zk_testkit::Version::V3_9), $run
             }
+            $crate::faults::load::mount_faults! { real $kind, zk_testkit::Version::V3_9 }
         }
 
         mod on_zk_server {
             $crate::suite::mount! { [] Place::Embedded(zk_server::Release::V3_9), $run }
+            $crate::faults::load::mount_faults! {
+                ours $kind, zk_server::Release::V3_9 $(; $more)*
+            }
+        }
+
+        mod on_zk_server_as_before {
+            $crate::suite::mount! { [] Place::Embedded(zk_server::Release::V3_8), $run }
+            $crate::faults::load::mount_faults! {
+                ours $kind, zk_server::Release::V3_8 $(; $more)*
+            }
         }
     };
 }

@@ -7,6 +7,7 @@ mod place;
 mod proxy;
 mod relay;
 mod strangers;
+pub(crate) mod under;
 mod universe;
 mod words;
 

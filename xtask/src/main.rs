@@ -20,6 +20,7 @@ mod fuzz;
 mod fuzz_log;
 mod instructions;
 mod loom;
+mod matrix;
 mod msrv;
 mod native;
 mod nightly;
