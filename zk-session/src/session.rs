@@ -2,6 +2,7 @@
 
 mod active;
 mod closing;
+mod complaints;
 mod handshake;
 mod lifecycle;
 mod look;
@@ -105,6 +106,7 @@ pub struct Session {
     /// The server did not know removeWatches.
     cannot_unwatch: bool,
     last_error: Option<(ServerAddr, LinkError)>,
+    complaints: complaints::Complaints,
     counters: stats::Counters,
 }
 
@@ -218,6 +220,7 @@ impl Session {
             last_zxid: Zxid::ZERO,
             cannot_unwatch: false,
             last_error: None,
+            complaints: complaints::Complaints::default(),
             counters: stats::Counters::default(),
         };
         session.attempt();
@@ -255,17 +258,16 @@ impl Session {
         let Some(decoder) = &mut link.decoder else {
             return;
         };
-        match &mut link.security {
-            None => decoder.push(data),
-            Some(security) => match security.decode(data) {
-                Ok(plain) => decoder.push(plain),
-                Err(error) => {
-                    self.drop_link(LinkError::Layer(error), true);
-                    return;
-                }
-            },
-        }
+        let Some(security) = &mut link.security else {
+            decoder.push(data);
+            return self.read_frames();
+        };
+        let (plain, end) = security.decode(data);
+        decoder.push(plain);
         self.read_frames();
+        if let Some(error) = end.filter(|_| self.has_link(conn)) {
+            self.drop_link(LinkError::Layer(error), true);
+        }
     }
 
     /// A buffer of [`lend`](Self::lend) comes back, with bytes that have arrived in it.
