@@ -8,6 +8,7 @@
 //! | `on_threads::on_zk_server`, `..._as_before` | threads | TCP | `zk-server` in this process, as 3.9 and as 3.8 |
 //! | `on_threads::on_3_9`, `on_3_8` | threads | TCP | real ones, in Java |
 //! | `on_tokio`, `on_smol`, the same | tokio, smol | TCP | both |
+//! | `on_tls` | all three | TCP with TLS on it | `zk-server`; a part of the suite |
 //! | `on_sim::as_3_9`, `as_3_8` | simulator | simulated | `zk-server` on a simulated machine |
 //!
 //! The tests on TCP share one server of each kind, which starts with the first test that needs it; a
@@ -58,6 +59,7 @@
 //! | undecodable connect reply | `session::garbage_is_survived`, `an_http_server_is_named`, `a_tls_server_is_named` |
 //! | close, then start again | `session::a_restart_begins_a_new_session` |
 //! | drop during a large set | `errors::a_large_write_may_break_off` |
+//! | TLS with CA, certificate and key; SNI, `check_hostname` | `tls::*`, `on_tls` |
 //! | handlers: start and stop, callbacks that raise, `spawn` | `on_threads::threads_end_with_the_last_client_on_3_9`, `limits::a_panic_in_a_completion_is_contained`, `background_work_runs_and_can_be_dropped` |
 //! | async results: `get`, `wait`, `rawlink`, timeouts | `limits::results_can_be_looked_at_in_every_way`, `results_wake_threads_that_wait` |
 //!
@@ -68,7 +70,6 @@
 //! | wrong argument types, non-callable listeners and watches, handler classes for instances | do not compile |
 //! | a second commit of a transaction; errors in a `with` block | do not compile: committing takes the transaction |
 //! | `unlink` of a callback | a result has one owner, who gives it away with `on_complete` |
-//! | TLS | not part of this client yet |
 //! | a server that stops, is paused, or has lost its quorum; read-only mode; observers that come and go | need servers of their own: `faults` |
 //! | out-of-order xids, undecodable replies | need a server that lies: the session's own tests |
 //! | wake sockets; `select` above 1,024 descriptors; `gevent` and `eventlet` | there is nothing of the kind |
@@ -80,7 +81,9 @@ mod faults;
 mod on_sim;
 mod on_smol;
 mod on_threads;
+mod on_tls;
 mod on_tokio;
 mod peers;
 mod suite;
 mod support;
+mod tls;

@@ -1,5 +1,6 @@
 //! What kind of server or ensemble to start.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -28,6 +29,7 @@ pub struct Options {
     pub(crate) fsync: bool,
     pub(crate) proxied_quorum: bool,
     pub(crate) sasl: Option<Sasl>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) conf: Vec<String>,
     pub(crate) java: Vec<String>,
 }
@@ -49,6 +51,29 @@ pub const SASL_USERS: [(&str, &str); 3] = [
     ("bob", "bobsecret"),
 ];
 
+/// What members show to clients with TLS, and what they want to see.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tls {
+    /// A PEM file with the private key (PKCS#8) and the certificates of the members.
+    pub key_store: PathBuf,
+    /// A PEM file with the authorities of clients' certificates.
+    pub trust_store: PathBuf,
+    /// Whether clients must have certificates.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether clients must have certificates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ClientAuth {
+    /// They are not asked.
+    None,
+    /// They are asked and may have none.
+    Want,
+    /// They must.
+    Need,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -62,6 +87,7 @@ impl Default for Options {
             fsync: false,
             proxied_quorum: false,
             sasl: None,
+            tls: None,
             conf: Vec::new(),
             java: Vec::new(),
         }
@@ -140,6 +166,15 @@ impl Options {
     #[must_use]
     pub fn sasl_digest(mut self, sasl: Sasl) -> Self {
         self.sasl = Some(sasl);
+        self
+    }
+
+    /// A second port of each member for clients with TLS; not by default.
+    ///
+    /// Whoever has a certificate is known by its subject, by the scheme `x509`.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -98,7 +98,7 @@ impl SaslServer {
                     },
                 ))
             }
-            Place::Simulated(_) => panic!("these tests need a port"),
+            Place::Simulated(_) | Place::Secured(_) => panic!("these tests need a port"),
             Place::Embedded(release) => {
                 let users = Arc::new(zk_server::DigestMd5::new(SASL_USERS));
                 let builder = Server::builder().quiet().with(|options| {
