@@ -31,7 +31,10 @@
 //! | `tokio` | `zk::tokio`: a task for each client on a tokio runtime |
 //! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
 //! | `recipes` (default) | [`zk::recipes`](recipes): locks, elections, queues, caches and more |
+//! | `own-loop` | `zk::own_loop`: an event loop of yours, which drives clients |
+//! | `metrics` | `zk::metrics`: figures of clients for the `metrics` facade |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
+//! | `sasl-gssapi` | `zk::sasl::Gssapi`: by Kerberos; needs the system's Kerberos library, on Debian `libkrb5-dev` and `libclang-dev` |
 //!
 //! # Layers
 //!
@@ -93,7 +96,23 @@ pub mod recipes {
     pub use zk_recipes::*;
 }
 
-/// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.
+/// An event loop of one's own, which drives clients: implement [`OwnLoop`](own_loop::OwnLoop) for
+/// it.
+///
+/// The example `own_handler` is such a program.
+#[cfg(feature = "own-loop")]
+pub mod own_loop {
+    pub use zk_handler_base::{Answer, OwnHandler, OwnLoop, Resolve, Resolver, Wanted, clock};
+}
+
+/// Figures of clients for the [`metrics`](https://docs.rs/metrics) facade.
+#[cfg(feature = "metrics")]
+pub mod metrics {
+    pub use zk_metrics::*;
+}
+
+/// Signing in by SASL: with `DigestMd5`, which is deprecated cryptography, or with the feature
+/// `sasl-gssapi` and Kerberos tickets, `Gssapi`.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), zk::Error> {
@@ -117,3 +136,8 @@ pub mod prelude {
         Watch, WatchStream,
     };
 }
+
+/// The code of the README, so that it compiles.
+#[cfg(all(doctest, feature = "threads", feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,7 +8,7 @@ use zk::{Error, Handler};
 use zk_handler_tokio::TokioHandler;
 use zk_server::Release;
 
-use crate::suite::{mount, mount_on_all};
+use crate::suite::mount_on_all;
 use crate::support::{self, Env, LIMIT, Place, Server, session_of, wait_until};
 
 /// Workers of the runtime with several.
@@ -20,10 +20,14 @@ fn multi_thread() -> Runtime {
         .unwrap()
 }
 
-fn on_multi_thread(_: &Server) -> Arc<dyn Handler> {
+/// One that all tests share.
+pub(crate) fn runtime() -> Handle {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let runtime = RUNTIME.get_or_init(multi_thread);
-    Arc::new(TokioHandler::new(runtime.handle().clone()))
+    RUNTIME.get_or_init(multi_thread).handle().clone()
+}
+
+fn on_multi_thread(_: &Server) -> Arc<dyn Handler> {
+    Arc::new(TokioHandler::new(runtime()))
 }
 
 fn on_current_thread(_: &Server) -> Arc<dyn Handler> {
@@ -111,7 +115,9 @@ mod current_thread {
         support::run(place, name, super::on_current_thread, test);
     }
 
-    super::mount_on_all! { crate::on_tokio::current_thread::run }
+    super::mount_on_all! {
+        crate::on_tokio::current_thread::run, Kind::TokioCurrentThread; the_runtime_ends
+    }
 }
 
 mod multi_thread {
@@ -121,11 +127,7 @@ mod multi_thread {
         support::run(place, name, super::on_multi_thread, test);
     }
 
-    super::mount_on_all! { crate::on_tokio::multi_thread::run }
-
-    mod on_zk_server_as_before {
-        use super::super::mount;
-
-        mount! { [] Place::Embedded(zk_server::Release::V3_8), crate::on_tokio::multi_thread::run }
+    super::mount_on_all! {
+        crate::on_tokio::multi_thread::run, Kind::TokioMultiThread; the_runtime_ends
     }
 }

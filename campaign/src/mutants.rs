@@ -43,10 +43,10 @@ mutants! {
     client {
         SkipRestore RestoreTooNew ResendWrite SentIsNotApplied AnyProof ReadProof ProofFromAnswer
         SilentSubstitution DropEvent ReplyBeforeEvent LoseCompletion NoGap SkipAuth KeepUnsent
-        SeenByEvent SkipCloseOld + 470 ForgetDrop KeepWatches SwapReplies
+        KeepWaiting SeenByEvent SkipCloseOld + 470 ForgetDrop LeaveWatches KeepWatches SwapReplies
     }
     server {
-        DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync + 220
+        DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync
         DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 560
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::dist::Dist;
 use crate::error::Error;
 use crate::home::make_dir;
-use crate::options::{Options, SASL_USERS, Sasl};
+use crate::kdc::REALM;
+use crate::options::{Kerberos, Options, SASL_USERS, Sasl};
 
 /// ZooKeeper's digest of a user: base64 of SHA-1 of `super:superpw`.
 const SUPER_DIGEST: &str = "super:g9oN2HttPfn8MMWJZ2r45Np/LIA=";
@@ -66,11 +67,18 @@ impl Config<'_> {
             arguments.push("-Dreadonlymode.enabled=true".to_owned());
         }
         if self.options.sasl.is_some() {
-            let jaas = self.file("jaas.conf", &jaas())?;
+            let kerberos = self.options.kerberos.as_ref();
+            let jaas = self.file(
+                "jaas.conf",
+                &kerberos.map_or_else(digest_jaas, kerberos_jaas),
+            )?;
             arguments.push(format!(
                 "-Djava.security.auth.login.config={}",
                 jaas.display()
             ));
+            arguments.extend(kerberos.map(|kerberos| {
+                format!("-Djava.security.krb5.conf={}", kerberos.config.display())
+            }));
             // Later releases refuse DIGEST-MD5 in FIPS mode, which is their default.
             arguments.push("-Dzookeeper.fips-mode=false".to_owned());
         }
@@ -108,6 +116,7 @@ impl Config<'_> {
         if let Some(sasl) = options.sasl {
             let provider = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
             lines.push(format!("authProvider.sasl={provider}"));
+            lines.push("kerberos.removeRealmFromPrincipal=true".to_owned());
             if sasl == Sasl::Required {
                 lines.push("enforce.auth.enabled=true".to_owned());
                 lines.push("enforce.auth.schemes=sasl".to_owned());
@@ -165,7 +174,16 @@ fn ticks(length: Duration, tick: Duration) -> u128 {
     length.as_millis().div_ceil(tick.as_millis())
 }
 
-fn jaas() -> String {
+fn kerberos_jaas(kerberos: &Kerberos) -> String {
+    let key_table = kerberos.key_table.display();
+    format!(
+        "Server {{\n  com.sun.security.auth.module.Krb5LoginModule required\n  useKeyTab=true\n  \
+         storeKey=true\n  useTicketCache=false\n  keyTab=\"{key_table}\"\n  \
+         principal=\"zookeeper/localhost@{REALM}\";\n}};\n"
+    )
+}
+
+fn digest_jaas() -> String {
     let users = SASL_USERS.map(|(user, password)| format!("  user_{user}=\"{password}\""));
     let module = "org.apache.zookeeper.server.auth.DigestLoginModule";
     format!(

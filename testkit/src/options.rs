@@ -1,8 +1,10 @@
 //! What kind of server or ensemble to start.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::kdc::Kdc;
 
 /// How a [`Cluster`](crate::Cluster) is set up. The default is one standalone server with
 /// ZooKeeper's own tick of two seconds.
@@ -28,8 +30,16 @@ pub struct Options {
     pub(crate) fsync: bool,
     pub(crate) proxied_quorum: bool,
     pub(crate) sasl: Option<Sasl>,
+    pub(crate) kerberos: Option<Kerberos>,
     pub(crate) conf: Vec<String>,
     pub(crate) java: Vec<String>,
+}
+
+/// What a server needs to know of a realm.
+#[derive(Clone, Debug)]
+pub(crate) struct Kerberos {
+    pub(crate) config: PathBuf,
+    pub(crate) key_table: PathBuf,
 }
 
 /// Whether sessions must sign in by SASL.
@@ -62,6 +72,7 @@ impl Default for Options {
             fsync: false,
             proxied_quorum: false,
             sasl: None,
+            kerberos: None,
             conf: Vec::new(),
             java: Vec::new(),
         }
@@ -141,6 +152,21 @@ impl Options {
     pub fn sasl_digest(mut self, sasl: Sasl) -> Self {
         self.sasl = Some(sasl);
         self
+    }
+
+    /// SASL GSSAPI with tickets of this realm, in place of DIGEST-MD5; not by default. The servers are
+    /// `zookeeper/localhost`, so clients connect to `localhost`; identities are without the realm.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kdc::key_table`].
+    pub fn sasl_kerberos(mut self, kdc: &Kdc, sasl: Sasl) -> Result<Self, Error> {
+        self.sasl = Some(sasl);
+        self.kerberos = Some(Kerberos {
+            config: kdc.config(),
+            key_table: kdc.key_table("zookeeper/localhost")?,
+        });
+        Ok(self)
     }
 
     /// Whether every member reaches the others' quorum ports through proxies, which

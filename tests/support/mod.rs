@@ -7,6 +7,7 @@ mod place;
 mod proxy;
 mod relay;
 mod strangers;
+pub(crate) mod under;
 mod universe;
 mod words;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use zk::{
@@ -44,6 +45,7 @@ pub(crate) struct Env {
     root: String,
     /// A client without a root path: somebody else, for the clients under test.
     other: Client,
+    sasl_address: OnceLock<SocketAddr>,
     clients: Mutex<Vec<Client>>,
     proxies: Mutex<Vec<Arc<Proxy>>>,
 }
@@ -79,6 +81,7 @@ impl Env {
             handler,
             root,
             other,
+            sasl_address: OnceLock::new(),
             clients: Mutex::default(),
             proxies: Mutex::default(),
         }
@@ -231,6 +234,13 @@ impl Env {
             found.is_some(),
             "the server watches {seen:?}, not {expected:?}"
         );
+    }
+
+    /// Where a server of the same kind listens that takes nobody who has not signed in by SASL.
+    pub(crate) fn sasl_address(&self) -> SocketAddr {
+        *self
+            .sasl_address
+            .get_or_init(|| self.place.sasl_server(&self.server))
     }
 
     /// Does the server still hold the session?

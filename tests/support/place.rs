@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use zk::Handler;
 use zk_server::{Release, Settings};
-use zk_testkit::{Cluster, Options, Version, four_letter};
+use zk_testkit::{Cluster, Options, SASL_USERS, Sasl, Version, four_letter};
 
 use super::proxy::{Proxy, SimProxy};
 use super::strangers::{self, SimStranger, Stranger};
@@ -71,6 +71,38 @@ impl Place {
         };
         Server::Standing(Arc::clone(standing))
     }
+
+    /// Where a server like this one listens that takes nobody who has not signed in by SASL.
+    pub(crate) fn sasl_server(self, server: &Server) -> SocketAddr {
+        static REAL: [OnceLock<Standing>; 2] = [const { OnceLock::new() }; 2];
+        static EMBEDDED: [OnceLock<Standing>; 2] = [const { OnceLock::new() }; 2];
+        let at = usize::from(self.is_3_9());
+        match (self, server) {
+            (Self::Real(version), _) => {
+                let options = Options::new().tick(TICK).sasl_digest(Sasl::Required);
+                let start = || Standing::cluster(version, &options);
+                REAL[at].get_or_init(start).address
+            }
+            (Self::Embedded(release), _) => {
+                let start = || Standing::serving(sasl_options(release));
+                EMBEDDED[at].get_or_init(start).address
+            }
+            (Self::Simulated(release), Server::Simulated(universe)) => {
+                universe.call(move |sim, number| {
+                    let address = Universe::new_address(number);
+                    sim.standalone(&address.to_string(), sasl_options(release));
+                    address
+                })
+            }
+            (Self::Simulated(_), Server::Standing(_)) => unreachable!("it is in a universe"),
+        }
+    }
+}
+
+/// Those of one that takes nobody who has not signed in.
+fn sasl_options(release: Release) -> zk_server::Options {
+    let users = Arc::new(zk_server::DigestMd5::new(SASL_USERS));
+    options(release).sasl(users).enforce_scheme("sasl")
 }
 
 /// The options of our own server.
@@ -179,7 +211,11 @@ impl Standing {
             .tick(TICK)
             .java(&reap)
             .java("-Dzookeeper.enforceQuota=true");
-        let cluster = Cluster::start(version, &options).unwrap();
+        Self::cluster(version, &options)
+    }
+
+    fn cluster(version: Version, options: &Options) -> Self {
+        let cluster = Cluster::start(version, options).unwrap();
         Self {
             address: cluster.address(0),
             _server: Kind::Real(cluster),
@@ -187,9 +223,13 @@ impl Standing {
     }
 
     fn embedded(release: Release) -> Self {
+        Self::serving(options(release))
+    }
+
+    fn serving(options: zk_server::Options) -> Self {
         let server = zk_server::Server::builder()
             .quiet()
-            .with(|_| options(release))
+            .with(|_| options)
             .start()
             .unwrap();
         Self {

@@ -4,8 +4,11 @@
 //! forgot to ask for may be there by accident. Alone it is not.
 
 use crate::error::Error;
+use crate::files::{code, is_test, read, tracked};
+use crate::native;
 use crate::process::{SHORT, cargo, run};
 use crate::report::Done;
+use crate::trees;
 use crate::workspace::Workspace;
 
 /// Lints every package by itself, with its tests, examples and benches.
@@ -15,7 +18,9 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<Done, Error> {
     let mut failed: Vec<&str> = Vec::new();
     for package in &workspace.packages {
         let mut clippy = cargo(&["clippy", "--package", &package.name]);
-        clippy.args(["--all-targets", "--all-features", "--", "-D", "warnings"]);
+        clippy.args(["--all-targets", "--features"]);
+        clippy.arg(native::features(workspace, package).join(","));
+        clippy.args(["--", "-D", "warnings"]);
         if run(&mut clippy, SHORT).is_err() {
             failed.push(&package.name);
         }
@@ -24,27 +29,101 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<Done, Error> {
         return Err(Error::Lints(failed.join(", ")));
     }
     Ok(Done::Passed(format!(
-        "{} packages",
-        workspace.packages.len()
+        "{} packages{}",
+        workspace.packages.len(),
+        native::note(workspace)
     )))
 }
 
-/// Lints the library of every published package without features, and with each one alone.
+/// Lints the library of every published package without features, with each one alone and with all
+/// of them; then looks at what a feature brings along and what it changes.
 pub(crate) fn features(workspace: &Workspace) -> Result<Done, Error> {
     let mut choices = 0;
-    for package in workspace
-        .packages
-        .iter()
-        .filter(|package| package.published)
-    {
-        let features = package.features.iter().map(String::as_str);
-        let single = features.filter(|feature| *feature != "default");
-        for choice in [""].into_iter().chain(single) {
+    let published = || workspace.packages.iter().filter(|it| it.published);
+    for package in published() {
+        for choice in choices_of(&native::features(workspace, package)) {
             let mut clippy = cargo(&["clippy", "--package", &package.name, "--lib"]);
-            clippy.args(["--no-default-features", "--features", choice]);
+            clippy.args(["--no-default-features", "--features", &choice]);
             run(clippy.args(["--", "-D", "warnings"]), SHORT)?;
             choices += 1;
         }
     }
-    Ok(Done::Passed(format!("{choices} choices")))
+    // Docs of what is behind features, and the README's code, are no tests of the default ones.
+    for package in published().filter(|package| package.features.len() > 1) {
+        let all = alone(&package.features).collect::<Vec<_>>().join(",");
+        let mut docs = cargo(&["test", "--quiet", "--doc", "--package", &package.name]);
+        run(
+            docs.args(["--no-default-features", "--features", &all]),
+            SHORT,
+        )?;
+    }
+    let broken = trees::broken(published())? + takes_away(workspace)?;
+    if broken > 0 {
+        return Err(Error::Rule(broken));
+    }
+    let note = native::note(workspace);
+    Ok(Done::Passed(format!("{choices} choices{note}")))
+}
+
+/// None, each alone, and all.
+fn choices_of(features: &[&str]) -> Vec<String> {
+    let mut choices = vec![String::new()];
+    choices.extend(features.iter().map(|feature| (*feature).to_owned()));
+    if features.len() > 1 {
+        choices.push(features.join(","));
+    }
+    choices
+}
+
+/// A feature only adds: no code is there because a feature is not.
+fn takes_away(workspace: &Workspace) -> Result<usize, Error> {
+    let mut broken = 0;
+    for path in tracked(&workspace.root)? {
+        let text = read(&workspace.root.join(&path))?.unwrap_or_default();
+        let is_code = path.extension().is_some_and(|end| end == "rs") && !is_test(&path);
+        // This file says what it looks for.
+        if !is_code || path.ends_with(file!()) {
+            continue;
+        }
+        for (number, line) in code(&text).lines().enumerate() {
+            if depends_on_absence(line) {
+                println!("{}:{}: {}", path.display(), number + 1, line.trim());
+                broken += 1;
+            }
+        }
+    }
+    Ok(broken)
+}
+
+fn depends_on_absence(line: &str) -> bool {
+    let flat: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+    let negated = flat.split("not(").skip(1);
+    flat.contains("cfg!(feature")
+        || (flat.contains("cfg") && negated.into_iter().any(|rest| rest.contains("feature=")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_choices_that_a_machine_can_build_are_made() {
+        assert_eq!(
+            choices_of(&["smol", "tokio"]),
+            ["", "smol", "tokio", "smol,tokio"]
+        );
+        assert_eq!(choices_of(&["tcp"]), ["", "tcp"]);
+        assert_eq!(choices_of(&[]), [""]);
+    }
+
+    #[test]
+    fn code_for_want_of_a_feature_is_found() {
+        assert!(depends_on_absence("#[cfg(not(feature = \"tokio\"))]"));
+        assert!(depends_on_absence(
+            "#[cfg(all(unix, not(any(feature=\"a\", loom))))]"
+        ));
+        assert!(depends_on_absence("if cfg!(feature = \"sasl\") {"));
+        assert!(!depends_on_absence("#[cfg(feature = \"tokio\")]"));
+        assert!(!depends_on_absence("#[cfg(all(not(loom), unix))]"));
+    }
 }

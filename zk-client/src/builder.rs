@@ -160,8 +160,8 @@ impl Builder {
         self
     }
 
-    /// Bounds on requests that are queued or in flight, and on their bytes. Default 65,536 and
-    /// 64 MiB.
+    /// Bounds on requests that are queued or in flight, and on their bytes. A read that is synced
+    /// or linearizable counts once. Default 65,536 and 64 MiB.
     pub fn max_queued(&mut self, requests: usize, bytes: usize) -> &mut Self {
         self.session.max_queued(requests, bytes);
         self
@@ -356,7 +356,7 @@ impl Connect {
     ///
     /// # Errors
     /// [`Error::ConnectTimeout`] at the limit; the client is closed then. As for
-    /// [`Builder::start`]; what ended the client ([`Error::AuthFailed`],
+    /// [`Builder::start`]; what ended the client ([`Error::SignIn`],
     /// [`Error::RetriesExhausted`]); [`Error::WouldDeadlock`], before anything is started, where
     /// waiting would never end.
     pub fn wait(self) -> Result<Client, Error> {
@@ -413,7 +413,8 @@ async fn connected(client: Client, limit: Duration) -> Result<Client, Error> {
         Pin::new(&mut limit).poll(cx).map(|_| None)
     });
     match in_time.await {
-        Some(up) => up?,
+        Some(Err(error)) => return Err(client.auth_failure().map_or(error, Error::SignIn)),
+        Some(Ok(())) => {}
         None => {
             return Err(Error::ConnectTimeout {
                 last: client.last_error(),
@@ -422,9 +423,11 @@ async fn connected(client: Client, limit: Duration) -> Result<Client, Error> {
     }
     if !client.root_path().is_empty() {
         let root = client.root_path().to_owned();
+        let span = client.core().span().clone();
         client.exists("/").send().on_complete(move |stat| {
             if let Ok(None) = stat {
                 tracing::warn!(
+                    parent: &span,
                     root,
                     "the root path does not exist: ensure_path(\"/\") makes it"
                 );

@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
 
+mod again;
 pub mod barrier;
+mod changes;
 pub mod counter;
 pub mod double_barrier;
 pub mod layout;
@@ -20,10 +22,16 @@ mod mine;
 mod pending;
 pub mod queue;
 mod together;
+pub mod watch;
 
+// What calls give.
+pub use changes::{Calls, Changes};
+pub use pending::Pending;
+
+// What is there.
 pub use barrier::Barrier;
 pub use counter::Counter;
 pub use double_barrier::DoubleBarrier;
 pub use locking_queue::LockingQueue;
-pub use pending::Pending;
 pub use queue::Queue;
+pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};

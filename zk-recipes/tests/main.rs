@@ -8,3 +8,5 @@ mod double_barrier;
 mod locking_queue;
 mod queue;
 mod stage;
+mod universe;
+mod watches;

@@ -12,9 +12,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use tracing::Span;
 use zk_proto::{FrameDecoder, ServerAddr, SessionId, Xid, Zxid};
 
-use crate::{ConnId, Layer, LayerError, LinkError, Mechanism, Stranger};
+use crate::{ConnId, Layer, LayerError, LinkError, Stranger, sasl};
 
 /// No answer to a connect request is longer than this.
 pub(crate) const MAX_GREETING: usize = 4096;
@@ -39,8 +40,10 @@ pub(crate) enum Stage {
     },
     /// The SASL exchange goes on; the server has answered so often.
     Sasl {
-        mechanism: Box<dyn Mechanism>,
+        mechanism: sasl::Shared,
         answers: u32,
+        /// The next token is being worked out; it is not the server's turn.
+        at_work: bool,
     },
     /// So many credentials are sent and unanswered.
     Auth { schemes: VecDeque<String> },
@@ -69,6 +72,8 @@ pub(crate) struct Link {
     /// Bytes of the handshake, to be sent before anything else.
     pub(crate) out: Vec<u8>,
     pub(crate) security: Option<Security>,
+    /// Where its log goes.
+    pub(crate) span: Span,
 }
 
 impl Link {
@@ -78,6 +83,7 @@ impl Link {
         purpose: Purpose,
         budget: Instant,
         layer: Option<Box<dyn Layer>>,
+        span: Span,
     ) -> Self {
         Self {
             conn,
@@ -92,6 +98,7 @@ impl Link {
             decoder: Some(FrameDecoder::new(MAX_GREETING)),
             out: Vec::new(),
             security: layer.map(Security::new),
+            span,
         }
     }
 
@@ -136,6 +143,19 @@ impl Link {
             | Stage::Auth { .. }
             | Stage::Active { .. }
             | Stage::ClosingOld => LinkError::Io(kind),
+        }
+    }
+
+    /// What was not done in time.
+    pub(crate) fn too_late(&self) -> LinkError {
+        match self.stage {
+            Stage::Sasl { at_work: true, .. } => LinkError::SaslTimeout,
+            Stage::Connecting
+            | Stage::Greeting { .. }
+            | Stage::Sasl { at_work: false, .. }
+            | Stage::Auth { .. }
+            | Stage::Active { .. }
+            | Stage::ClosingOld => LinkError::ConnectTimeout,
         }
     }
 }

@@ -7,6 +7,7 @@ mod lifecycle;
 mod look;
 mod probe;
 mod restore;
+mod spans;
 mod stats;
 mod submit;
 mod timeout;
@@ -17,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zk_proto::{Lent, Password, ServerAddr, SessionId, Zxid};
+use zk_proto::{Lent, Password, ServerAddr, SessionId, Xid, Zxid};
 
 use crate::backoff::Backoff;
 use crate::link::{Link, Purpose, Stage};
@@ -94,6 +95,8 @@ pub struct Session {
     /// It has just been allowed to, at a time that is not known yet.
     reads_again: bool,
     ping_sent: Option<Instant>,
+    /// The request in flight whose round trip is measured, and when it was sent.
+    timed: Option<(Xid, Instant)>,
     credentials: Vec<Credential>,
     /// Credentials whose replies are awaited.
     offered: VecDeque<(RequestId, Credential)>,
@@ -105,7 +108,12 @@ pub struct Session {
     /// The server did not know removeWatches.
     cannot_unwatch: bool,
     last_error: Option<(ServerAddr, LinkError)>,
+    /// The operator knows that no server can be reached.
+    outage_told: bool,
+    /// And that servers do not take the watches.
+    refusal_told: bool,
     counters: stats::Counters,
+    spans: spans::Spans,
 }
 
 /// The session as the servers know it.
@@ -209,6 +217,7 @@ impl Session {
             reading_since: None,
             reads_again: false,
             ping_sent: None,
+            timed: None,
             credentials,
             offered: VecDeque::new(),
             closing: None,
@@ -218,7 +227,10 @@ impl Session {
             last_zxid: Zxid::ZERO,
             cannot_unwatch: false,
             last_error: None,
+            outage_told: false,
+            refusal_told: false,
             counters: stats::Counters::default(),
+            spans: spans::Spans::new(),
         };
         session.attempt();
         session
@@ -305,7 +317,8 @@ impl Session {
         self.drop_link(error, false);
     }
 
-    /// The driver's answer to [`Action::Sasl`].
+    /// The driver's answer to [`Action::Sasl`]: the token that the work has given. Ignored if the
+    /// connection is gone, or nobody waits for it.
     pub fn handle_sasl(&mut self, now: Instant, conn: ConnId, token: Result<Vec<u8>, SaslError>) {
         self.clock(now);
         if self.has_link(conn) {

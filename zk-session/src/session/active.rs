@@ -1,11 +1,12 @@
 //! What arrives on a connection, frame by frame and in order.
 
-use tracing::warn;
+use tracing::{trace, warn};
 use zk_proto::{
     ErrorCode, Frame, FrameError, OpCode, Reader, Reply, ReplyHeader, WatcherEventRef, Xid,
 };
 
 use super::Session;
+use super::spans::FRAMES;
 use crate::link::{MAX_GREETING, Stage};
 use crate::queue::{Kind, Slot, WatchKind};
 use crate::{
@@ -68,7 +69,8 @@ impl Session {
                 match (&link.stage, header.xid) {
                     (_, Xid::PING | Xid::WATCH) => {}
                     (Stage::Auth { .. }, Xid::AUTH) => self.credential_reply(header),
-                    (Stage::Sasl { .. }, _) => self.sasl_reply(header, reader),
+                    (Stage::Sasl { at_work: true, .. }, got) => self.wrong_xid(got, Xid::WATCH),
+                    (Stage::Sasl { at_work: false, .. }, _) => self.sasl_reply(header, reader),
                     (Stage::ClosingOld, _) => self.old_session_reply(header.err),
                     (_, got) => self.wrong_xid(got, Xid::AUTH),
                 }
@@ -82,6 +84,10 @@ impl Session {
             Ok(header) => header,
             Err(error) => return self.drop_link(undecodable(error), true),
         };
+        if let Some(link) = &self.link {
+            let (xid, zxid, err) = (header.xid.0, header.zxid, header.err);
+            trace!(target: FRAMES, parent: &link.span, xid, %zxid, %err, "received");
+        }
         if header.err == ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH {
             return self.fail_auth(AuthFailure::Required);
         }
@@ -158,6 +164,9 @@ impl Session {
         let Some(slot) = at.and_then(|at| self.in_flight.remove(at)) else {
             return;
         };
+        if let Some((_, sent)) = self.timed.take_if(|(xid, _)| *xid == header.xid) {
+            self.counters.round_trip = Some(self.now - sent);
+        }
         self.watches.settle_event();
         let by_leader = from_leader(&slot, &header);
         #[cfg(zk_planted)]
@@ -305,7 +314,7 @@ impl Session {
         let touched = watches.fire(event.kind, &event.path, at, &mut |event| {
             events.push_back(event)
         });
-        for entry in touched {
+        if let Some(entry) = touched {
             self.reconcile(entry);
         }
     }
@@ -335,7 +344,9 @@ impl Session {
                     ..
                 } = self;
                 let at = (header.zxid, false);
-                for entry in watches.fire(kind, path, at, &mut |event| planted_late.push(event)) {
+                if let Some(entry) =
+                    watches.fire(kind, path, at, &mut |event| planted_late.push(event))
+                {
                     self.reconcile(entry);
                 }
                 true
@@ -346,10 +357,14 @@ impl Session {
 
     fn rewatched(&mut self, header: ReplyHeader, last: bool) {
         if !header.err.is_ok() {
-            warn!(error = %header.err, "the server did not take the watches");
+            if !std::mem::replace(&mut self.refusal_told, true) {
+                let (span, error) = (self.spans.session(), header.err);
+                warn!(parent: span, %error, "the server did not take the watches, trying on");
+            }
             return self.drop_link(LinkError::WatchesRefused(header.err), true);
         }
         if last {
+            self.refusal_told = false;
             self.end_gap(header.zxid);
         }
     }

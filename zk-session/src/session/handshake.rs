@@ -11,10 +11,11 @@ use zk_proto::{
 
 use super::{Ended, Identity, Session};
 use crate::link::{Purpose, Stage};
+use crate::sasl::Shared;
 use crate::watch::Restore;
 use crate::{
     Action, AuthFailure, Challenge, CloseOutcome, LinkError, ProtocolError, RequestError,
-    SaslError, State, StateReason, Step, Stranger,
+    SaslError, SaslWork, State, StateReason, Step, Stranger,
 };
 
 impl Session {
@@ -125,7 +126,7 @@ impl Session {
 
     /// The session that was given up is closed: now for a new one.
     pub(super) fn old_session_closed(&mut self) {
-        debug!("the session that was given up is closed");
+        debug!(parent: self.spans.session(), "the session that was given up is closed");
         self.stale = None;
         self.abandon_link();
         if self.closing.is_some() {
@@ -165,6 +166,9 @@ impl Session {
             self.live.reset();
             self.last_zxid = Zxid::ZERO;
         }
+        if !same || self.state == State::Lost {
+            self.spans.begin(response.session_id, timeout, read_only);
+        }
         self.identity = Some(Identity {
             id: response.session_id,
             password: response.password,
@@ -185,8 +189,9 @@ impl Session {
         self.rng.fill(&mut nonce);
         let mechanism = factory.mechanism(&link.server, nonce);
         link.stage = Stage::Sasl {
-            mechanism,
+            mechanism: Shared::new(mechanism),
             answers: 0,
+            at_work: false,
         };
         self.sasl_step(Challenge::Initial);
     }
@@ -195,23 +200,32 @@ impl Session {
         let Some(link) = self.link.as_mut() else {
             return;
         };
-        let Stage::Sasl { mechanism, .. } = &mut link.stage else {
+        let Stage::Sasl {
+            mechanism, at_work, ..
+        } = &mut link.stage
+        else {
             return;
         };
-        match mechanism.step(challenge) {
+        let step = mechanism.lock().step(challenge);
+        match step {
             Ok(Step::Send(token)) => self.send_token(&token),
             Ok(Step::Done) => self.present_credentials(),
             Ok(Step::Later) => {
-                let challenge = match challenge {
-                    Challenge::Token(token) => Some(bytes::Bytes::copy_from_slice(token)),
-                    Challenge::Initial | Challenge::Null => None,
-                };
+                *at_work = true;
                 self.actions.push_back(Action::Sasl {
                     conn: link.conn,
-                    challenge,
+                    work: SaslWork::new(mechanism.clone(), challenge),
                 });
             }
-            Err(error) => self.fail_auth(AuthFailure::Sasl(error)),
+            Err(error) => self.fail_sasl(error),
+        }
+    }
+
+    fn fail_sasl(&mut self, error: SaslError) {
+        if error.temporary {
+            self.drop_link(LinkError::Sasl(error), true);
+        } else {
+            self.fail_auth(AuthFailure::Sasl(error));
         }
     }
 
@@ -227,14 +241,20 @@ impl Session {
     }
 
     pub(super) fn sasl_token(&mut self, token: Result<Vec<u8>, SaslError>) {
-        let in_sasl = self
-            .link
-            .as_ref()
-            .is_some_and(|l| matches!(l.stage, Stage::Sasl { .. }));
+        let Some(link) = self.link.as_mut() else {
+            return;
+        };
+        let Stage::Sasl {
+            at_work: at_work @ true,
+            ..
+        } = &mut link.stage
+        else {
+            return;
+        };
+        *at_work = false;
         match token {
-            _ if !in_sasl => {}
             Ok(token) => self.send_token(&token),
-            Err(error) => self.fail_auth(AuthFailure::Sasl(error)),
+            Err(error) => self.fail_sasl(error),
         }
     }
 
@@ -242,7 +262,10 @@ impl Session {
         let Some(link) = self.link.as_mut() else {
             return;
         };
-        let Stage::Sasl { answers, .. } = &mut link.stage else {
+        let Stage::Sasl {
+            answers, mechanism, ..
+        } = &mut link.stage
+        else {
             return;
         };
         *answers += 1;
@@ -250,7 +273,8 @@ impl Session {
         match header.err {
             ErrorCode::OK => {}
             ErrorCode::AUTH_FAILED | ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH => {
-                return self.fail_auth(AuthFailure::SaslRefused);
+                let failure = mechanism.lock().refused();
+                return self.fail_auth(failure);
             }
             code => return self.drop_link(LinkError::Refused(code), true),
         }
@@ -352,6 +376,8 @@ impl Session {
         self.servers.succeeded();
         self.backoff.succeeded();
         self.failing_since = None;
+        self.outage_told = false;
+        self.counters.connections += 1;
         self.set_state(State::Connected { read_only }, reason);
         #[cfg(zk_planted)]
         if self.is_planted(crate::Planted::SkipRestore) {
