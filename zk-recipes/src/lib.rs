@@ -11,7 +11,18 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
 
+mod cancel;
+mod guard;
 pub mod layout;
+mod line;
+pub mod lock;
+mod node;
 mod pending;
+mod planted;
+mod signal;
 
+pub use guard::{Guard, LockGuard, Loss};
+pub use lock::Lock;
 pub use pending::Pending;
+#[cfg(zk_planted)]
+pub use planted::Planted;
