@@ -245,8 +245,9 @@ impl<'a, K: Kind> Op<'a, K> {
         (self.client, self.kind, limit)
     }
 
-    /// Sends it, waiting for room if need be.
-    pub(crate) async fn launched(mut self) -> AsyncResult<K::Output> {
+    /// Sends it as soon as there is room, and gives what will bring its result, which outlives the
+    /// client's borrow. What it cannot send is an error of the result.
+    pub async fn launched(mut self) -> AsyncResult<K::Output> {
         match poll_fn(|cx| self.poll_begin(cx)).await {
             Ok(()) => self.send(),
             Err(error) => AsyncResult::ready(Err(error)),

@@ -17,6 +17,8 @@ pub struct Base {
     pub workers: Arc<Workers>,
     /// Those that look names up.
     pub resolver: Arc<Resolver>,
+    /// Those that run what may block for long.
+    pub blocking: Arc<BlockingPool>,
     /// Whether this is still the process that the first client was driven in.
     pub process: Process,
     /// All of them, counted.
@@ -36,6 +38,7 @@ impl Base {
         Arc::new(Self {
             workers: Workers::new(Limits::default(), threads.clone()),
             resolver: Resolver::new(pool),
+            blocking: BlockingPool::for_mechanisms(threads.clone()),
             process: Process::new(process_id),
             threads,
             identity: OnceLock::new(),
@@ -73,6 +76,11 @@ impl Base {
         if let Err(error) = runtime.spawn(task) {
             tracing::error!(%error, "cannot start a thread for a background task");
         }
+    }
+
+    /// For [`Handler::run_blocking`](zk_client::Handler::run_blocking).
+    pub fn run_blocking(&self, work: Callback) {
+        self.blocking.run_mechanism(work);
     }
 
     /// For [`Handler::dispatch`](zk_client::Handler::dispatch).

@@ -10,6 +10,7 @@
 //! closeSession behind it, as far as the socket takes it at once, and lets nobody hang.
 
 use std::future::Future;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -17,7 +18,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use zk_client::Core;
-use zk_session::{Action, ConnId, SaslError, Session, State};
+use zk_session::{Action, ConnId, State};
 
 use crate::connect::connect;
 use crate::link::{Link, News};
@@ -179,12 +180,12 @@ impl<R: Runtime> Driver<R> {
             if due {
                 session.handle_timeout(now);
             }
-            take_actions(session, now, actions);
+            actions.extend(iter::from_fn(|| session.poll_action()));
             for link in links {
                 link.fetch(session, now, &mut scratch.write);
             }
             // The last byte may have been what a close was waiting for.
-            take_actions(session, now, actions);
+            actions.extend(iter::from_fn(|| session.poll_action()));
             (session.poll_timeout(), session.state() == State::Lost)
         });
         self.deadline = deadline;
@@ -232,8 +233,11 @@ impl<R: Runtime> Driver<R> {
                         self.closing.push((clock::now() + LINGER, link));
                     }
                 }
-                // Answered where the actions are taken.
-                Action::Sasl { .. } => {}
+                Action::Sasl { conn, work } => {
+                    if let Some(core) = &self.core {
+                        core.authenticate(conn, work);
+                    }
+                }
             }
         }
     }
@@ -328,17 +332,6 @@ impl<R: Runtime> Drop for Driver<R> {
     fn drop(&mut self) {
         if catch_unwind(AssertUnwindSafe(|| self.give_up())).is_err() {
             tracing::error!("giving a client up panicked");
-        }
-    }
-}
-
-fn take_actions(session: &mut Session, now: Instant, into: &mut Vec<Action>) {
-    while let Some(action) = session.poll_action() {
-        if let Action::Sasl { conn, .. } = action {
-            let error = SaslError::new("this handler cannot do the I/O that the mechanism needs");
-            session.handle_sasl(now, conn, Err(error));
-        } else {
-            into.push(action);
         }
     }
 }

@@ -31,7 +31,7 @@ mod word;
 // For every handler.
 pub use callbacks::{Limits, Workers};
 pub use process::Process;
-pub use resolve::{Answer, LookUp, Resolver, Wanted};
+pub use resolve::{Answer, Resolve, Resolver, Wanted};
 pub use task::RunningTask;
 pub use threads::{BlockingPool, Threads, lock};
 

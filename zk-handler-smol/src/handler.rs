@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
-use zk_handler_base::{Base, Workers, clock};
+use zk_handler_base::{Base, Resolve, Workers, clock};
 use zk_proto::ServerAddr;
 
 use crate::home::Home;
@@ -47,6 +47,13 @@ impl SmolHandler {
     /// ```
     pub fn on(spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
         Self::with(std::process::id, |_| Home::given(Box::new(spawn)))
+    }
+
+    /// The same handler, with its clones and clients, which now looks names up by `resolve`
+    /// instead of asking the operating system.
+    pub fn resolve_by(self, resolve: impl Resolve) -> Self {
+        self.base.resolver.resolve_by(Arc::new(resolve));
+        self
     }
 
     /// How many threads this handler has at the moment: none before the first client is driven,
@@ -114,6 +121,10 @@ impl Handler for SmolHandler {
 
     fn dispatch(&self, client: ClientId, callback: Callback) {
         self.base.dispatch(client, callback);
+    }
+
+    fn run_blocking(&self, work: Callback) {
+        self.base.run_blocking(work);
     }
 
     fn may_block(&self) -> bool {

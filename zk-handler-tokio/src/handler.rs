@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
-use zk_handler_base::{Base, Runtime, Workers, clock};
+use zk_handler_base::{Base, Resolve, Runtime, Workers, clock};
 use zk_proto::ServerAddr;
 
 use crate::runtime::Tokio;
@@ -41,6 +41,13 @@ impl TokioHandler {
             handler.settle(runtime);
         }
         handler
+    }
+
+    /// The same handler, with its clones and clients, which now looks names up by `resolve`
+    /// instead of asking the operating system.
+    pub fn resolve_by(self, resolve: impl Resolve) -> Self {
+        self.base.resolver.resolve_by(Arc::new(resolve));
+        self
     }
 
     /// How many threads of its own this handler has at the moment: for callbacks and look-ups, and
@@ -124,6 +131,10 @@ impl Handler for TokioHandler {
 
     fn dispatch(&self, client: ClientId, callback: Callback) {
         self.base.dispatch(client, callback);
+    }
+
+    fn run_blocking(&self, work: Callback) {
+        self.base.run_blocking(work);
     }
 
     fn may_block(&self) -> bool {

@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
 
+mod again;
 mod cancel;
+mod changes;
 mod guard;
 pub mod layout;
 mod line;
@@ -20,9 +22,40 @@ mod node;
 mod pending;
 mod planted;
 mod signal;
+pub mod watch;
+
+// What calls give.
+pub use changes::{Calls, Changes};
+pub use guard::{Guard, LockGuard, Loss};
+pub use pending::Pending;
+
+// What is there.
+pub use lock::Lock;
+pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
+
+#[cfg(zk_planted)]
+pub use planted::Planted;
+pub mod layout;
+mod line;
+pub mod lock;
+mod node;
+mod pending;
+<<<<<<< HEAD
+mod planted;
+mod signal;
 
 pub use guard::{Guard, LockGuard, Loss};
 pub use lock::Lock;
 pub use pending::Pending;
 #[cfg(zk_planted)]
 pub use planted::Planted;
+=======
+pub mod watch;
+
+// What calls give.
+pub use changes::{Calls, Changes};
+pub use pending::Pending;
+
+// What is there.
+pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
+>>>>>>> main

@@ -10,7 +10,7 @@ use zk_session::BackoffPolicy;
 
 use crate::async_result::Origin;
 use crate::op::{Close, Op, Restart};
-use crate::{AsyncResult, Client, Completer, Error, Handler, Task, block_on};
+use crate::{AsyncResult, Callback, Client, Completer, Error, Handler, Task, block_on};
 
 /// How it begins again and ends.
 impl Client {
@@ -87,6 +87,11 @@ impl Client {
     /// Runs a future in the background, to its end.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.core().handler().spawn(Task::new(future));
+    }
+
+    /// Calls `f` off the I/O loop, in order with the client's other callbacks.
+    pub fn dispatch(&self, f: impl FnOnce() + Send + 'static) {
+        self.core().dispatch(Callback::new(f));
     }
 
     /// Runs a future in the background. Dropping the result drops the future.

@@ -36,8 +36,11 @@ impl IoLoop {
                 };
                 self.disconnect(client, place, abort);
             }
-            // Answered where the actions are taken.
-            Action::Sasl { .. } => {}
+            Action::Sasl { conn, work } => {
+                if let Some(entry) = self.clients.get(client) {
+                    entry.core.authenticate(conn, work);
+                }
+            }
         }
     }
 

@@ -1,9 +1,10 @@
 //! One client's share of a round: news go in, actions and bytes come out.
 
+use std::iter;
 use std::time::Instant;
 
 use zk_handler_base::clock;
-use zk_session::{Action, ConnId, SaslError, Session, State};
+use zk_session::{ConnId, Session, State};
 
 use super::{IoLoop, READ};
 use crate::link::{Link, News};
@@ -92,14 +93,14 @@ impl IoLoop {
             if due {
                 session.handle_timeout(now);
             }
-            take_actions(session, now, actions);
+            actions.extend(iter::from_fn(|| session.poll_action()));
             for place in &entry.links {
                 if let Some(link) = links.get_mut(*place) {
                     fetch_output(session, now, link, send_buffer);
                 }
             }
             // The last byte may have been what a close was waiting for.
-            take_actions(session, now, actions);
+            actions.extend(iter::from_fn(|| session.poll_action()));
             (session.poll_timeout(), session.state() == State::Lost)
         });
         let mut more = false;
@@ -183,17 +184,6 @@ impl IoLoop {
                 *place = Some(output);
                 return;
             }
-        }
-    }
-}
-
-fn take_actions(session: &mut Session, now: Instant, into: &mut Vec<Action>) {
-    while let Some(action) = session.poll_action() {
-        if let Action::Sasl { conn, .. } = action {
-            let error = SaslError::new("this handler cannot do the I/O that the mechanism needs");
-            session.handle_sasl(now, conn, Err(error));
-        } else {
-            into.push(action);
         }
     }
 }

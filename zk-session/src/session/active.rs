@@ -68,7 +68,8 @@ impl Session {
                 match (&link.stage, header.xid) {
                     (_, Xid::PING | Xid::WATCH) => {}
                     (Stage::Auth { .. }, Xid::AUTH) => self.credential_reply(header),
-                    (Stage::Sasl { .. }, _) => self.sasl_reply(header, reader),
+                    (Stage::Sasl { at_work: true, .. }, got) => self.wrong_xid(got, Xid::WATCH),
+                    (Stage::Sasl { at_work: false, .. }, _) => self.sasl_reply(header, reader),
                     (Stage::ClosingOld, _) => self.old_session_reply(header.err),
                     (_, got) => self.wrong_xid(got, Xid::AUTH),
                 }
