@@ -35,27 +35,3 @@ pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
 
 #[cfg(zk_planted)]
 pub use planted::Planted;
-pub mod layout;
-mod line;
-pub mod lock;
-mod node;
-mod pending;
-<<<<<<< HEAD
-mod planted;
-mod signal;
-
-pub use guard::{Guard, LockGuard, Loss};
-pub use lock::Lock;
-pub use pending::Pending;
-#[cfg(zk_planted)]
-pub use planted::Planted;
-=======
-pub mod watch;
-
-// What calls give.
-pub use changes::{Calls, Changes};
-pub use pending::Pending;
-
-// What is there.
-pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
->>>>>>> main
