@@ -44,11 +44,12 @@
 //! | the deadline has passed when our turn comes | nothing is granted until a proof has moved it, or the session has ended |
 //! | two nodes of one number, numbers half of all numbers apart, a number of more digits | [`RecipeError::Unordered`] |
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
-use zk_client::{Children, Client, Error, RecipeError, Watch};
+use zk_client::{Children, Client, Error, RecipeError, SessionId, Watch};
 use zk_proto::Sequence;
 
 use crate::Guard;
@@ -56,6 +57,9 @@ use crate::layout::{self, LockLayout};
 use crate::node::{Name, Node, steady};
 use crate::planted::{Plan, Planted};
 use crate::signal::Listening;
+
+/// The pause before another node is made in the same session.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Who stands in a line, and who in whose way.
 #[derive(Clone, Debug)]
@@ -97,8 +101,9 @@ impl Line {
     /// A turn, when it comes.
     pub(crate) async fn enter(&self, client: &Client) -> Result<Guard, Error> {
         loop {
+            let session = client.client_id().map(|(id, _)| id);
             match self.wait(client).await {
-                Err(error) if begins_again(&error) => {}
+                Err(error) if begins_again(&error) => again_after(client, session).await?,
                 result => return result,
             }
         }
@@ -129,8 +134,9 @@ impl Line {
                     Place::Nowhere => Err(Error::TryAgain),
                 }
             };
+            let session = client.client_id().map(|(id, _)| id);
             match attempt.await {
-                Err(error) if begins_again(&error) => {}
+                Err(error) if begins_again(&error) => again_after(client, session).await?,
                 result => return result,
             }
         }
@@ -361,6 +367,15 @@ impl Spot<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Goes on at once in another session, and after a pause in the same: whoever deletes our nodes, or
+/// gives them other owners, is not to keep us busy.
+pub(crate) async fn again_after(client: &Client, session: Option<SessionId>) -> Result<(), Error> {
+    if client.client_id().map(|(id, _)| id) != session {
+        return Ok(());
+    }
+    client.sleep(PAUSE).await
 }
 
 /// Is another attempt, with another node, what this asks for?

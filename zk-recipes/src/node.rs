@@ -36,7 +36,10 @@ pub(crate) struct Node(Arc<Shared>);
 pub(crate) struct Shared {
     client: Client,
     path: String,
+    /// Its owner.
     session: SessionId,
+    /// The session of the client when it was made: the same, if servers tell the truth.
+    made_in: Option<SessionId>,
     czxid: Zxid,
     /// Known to be gone: there is nothing to delete.
     gone: AtomicBool,
@@ -112,6 +115,7 @@ impl Node {
             client: client.clone(),
             path,
             session: stat.ephemeral_owner,
+            made_in: client.client_id().map(|(id, _)| id),
             czxid: stat.czxid,
             gone: AtomicBool::new(false),
             signal: Arc::default(),
@@ -308,7 +312,9 @@ impl Shared {
 
     /// Must it be deleted? One of an earlier session goes with that.
     fn is_to_be_deleted(&self) -> bool {
-        !self.gone.load(Ordering::Acquire) && self.is_of_this_session()
+        let session = self.client.client_id().map(|(id, _)| id);
+        let lives = session.is_some_and(|id| id == self.session || Some(id) == self.made_in);
+        lives && !self.gone.load(Ordering::Acquire)
     }
 
     fn set_gone(&self) {
