@@ -49,7 +49,7 @@ mutants! {
     client of "" {
         SkipRestore RestoreTooNew ResendWrite SentIsNotApplied AnyProof ReadProof ProofFromAnswer
         SilentSubstitution DropEvent ReplyBeforeEvent LoseCompletion NoGap SkipAuth KeepUnsent
-        SeenByEvent SkipCloseOld + 470 ForgetDrop KeepWatches SwapReplies
+        KeepWaiting SeenByEvent SkipCloseOld + 470 ForgetDrop LeaveWatches KeepWatches SwapReplies
     }
     server of "" {
         DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync + 220

@@ -15,6 +15,18 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Runs code of others. `None`: it has panicked.
+pub(crate) fn contained<T>(code: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(code)) {
+        Ok(value) => Some(value),
+        Err(panic) => {
+            // Its drop could panic again.
+            std::mem::forget(panic);
+            None
+        }
+    }
+}
+
 /// The threads of one handler.
 #[derive(Clone, Debug, Default)]
 pub struct Threads(Arc<AtomicUsize>);
@@ -167,7 +179,7 @@ impl BlockingPool {
                 let begun = Instant::now();
                 state.begun.push(begun);
                 drop(state);
-                if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                if contained(job).is_none() {
                     tracing::error!(pool = self.name, "a blocking job panicked");
                 }
                 state = lock(&self.state);

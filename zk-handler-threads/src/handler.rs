@@ -169,7 +169,7 @@ pub struct ThreadsHandlerBuilder {
 impl ThreadsHandlerBuilder {
     fn new() -> Self {
         Self {
-            limits: Limits::default(),
+            limits: Limits::new(),
             look_ups: 4,
             words: 4,
             process_id: std::process::id,
@@ -179,14 +179,14 @@ impl ThreadsHandlerBuilder {
     /// How many callbacks run at the same time, those that block not counted. Default: the number
     /// of processors, at most 4.
     pub fn parallel_callbacks(&mut self, threads: usize) -> &mut Self {
-        self.limits.parallel = threads.max(1);
+        self.limits = self.limits.parallel_callbacks(threads);
         self
     }
 
     /// How many threads there are for callbacks at most, those that block included. Beyond that
     /// callbacks wait, and a warning is logged. Default 64.
     pub fn max_callback_threads(&mut self, threads: usize) -> &mut Self {
-        self.limits.workers = threads.max(1);
+        self.limits = self.limits.max_callback_threads(threads);
         self
     }
 
@@ -194,14 +194,14 @@ impl ThreadsHandlerBuilder {
     /// one more thread. For callbacks that sleep, or wait for something else than this crate's
     /// results; for those a thread is added at once. Default 20 ms.
     pub fn patience(&mut self, patience: Duration) -> &mut Self {
-        self.limits.patience = patience;
+        self.limits = self.limits.patience(patience);
         self
     }
 
     /// How long a callback thread with nothing to do stays. Default 5 s; none stays when no client
     /// is left.
     pub fn linger(&mut self, linger: Duration) -> &mut Self {
-        self.limits.linger = linger;
+        self.limits = self.limits.linger(linger);
         self
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
-use zk_handler_base::{Base, Resolve, Runtime, Workers, clock};
+use zk_handler_base::{Base, Limits, Resolve, Runtime, Workers, clock};
 use zk_proto::ServerAddr;
 
 use crate::runtime::Tokio;
@@ -43,6 +43,12 @@ impl TokioHandler {
         handler
     }
 
+    /// The same handler, and all clones of it, with these limits for callbacks.
+    pub fn limits(self, limits: Limits) -> Self {
+        self.base.workers.set_limits(limits);
+        self
+    }
+
     /// The same handler, with its clones and clients, which now looks names up by `resolve`
     /// instead of asking the operating system.
     pub fn resolve_by(self, resolve: impl Resolve) -> Self {
@@ -56,9 +62,15 @@ impl TokioHandler {
         self.base.threads.running()
     }
 
+    /// How many tasks of this handler are there: one for each client that is driven or is closing
+    /// its connection, and those in the background.
+    pub fn tasks(&self) -> usize {
+        self.base.tasks.running()
+    }
+
     fn unsettled(process_id: fn() -> u32) -> Self {
         Self {
-            base: Base::new(process_id),
+            base: Base::new(process_id, Limits::new()),
             runtime: Arc::default(),
         }
     }
@@ -125,7 +137,7 @@ impl Handler for TokioHandler {
 
     fn spawn(&self, task: Task) {
         if let Some(runtime) = self.runtime() {
-            Base::spawn(&**runtime, task);
+            self.base.spawn(&**runtime, task);
         }
     }
 

@@ -27,6 +27,18 @@
 //! | `LockingQueue` | `PATH/entries/entry-PPP-N` | P, S | the item |
 //! | | `PATH/taken/ENTRY` | E | `U` of the taker |
 
+/// The child of a double barrier that says that all are there.
+pub const READY: &str = "ready";
+
+/// What the names of items begin with; the priority, a dash and the counter follow.
+pub const ENTRY: &str = "entry";
+
+/// Where a locking queue has its items.
+pub const ENTRIES: &str = "entries";
+
+/// Where a locking queue has its claims, under the names of the items.
+pub const TAKEN: &str = "taken";
+
 /// Before the counter of a `Lock`, a `WriteLock`, an `Election`.
 pub const LOCK: &str = "__lock__";
 

@@ -12,16 +12,20 @@
 #![warn(clippy::disallowed_methods)]
 
 mod again;
+pub mod barrier;
 mod cancel;
 mod changes;
+pub mod counter;
 mod guard;
 pub mod layout;
 mod line;
 pub mod lock;
+mod mine;
 mod node;
 mod pending;
 mod planted;
 mod signal;
+mod together;
 pub mod watch;
 
 // What calls give.
@@ -30,6 +34,8 @@ pub use guard::{Guard, LockGuard, Loss};
 pub use pending::Pending;
 
 // What is there.
+pub use barrier::Barrier;
+pub use counter::Counter;
 pub use lock::Lock;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
 

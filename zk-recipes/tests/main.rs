@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod barrier;
+mod counter;
 mod guards;
 mod locks;
 mod races;
 mod rig;
+mod stage;
 mod universe;
 mod watches;

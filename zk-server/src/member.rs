@@ -244,6 +244,12 @@ impl Member {
         self.conns.get(&conn)?.client.session()
     }
 
+    /// The number of watches that a connection has set and that have not fired. One that stays counts
+    /// twice: for the node and for its children.
+    pub fn watches_of(&self, conn: ConnId) -> usize {
+        self.shared.watches.count_of(conn)
+    }
+
     /// Takes one session that has been heard of, where the leader is at hand.
     pub(crate) fn pop_touched(&mut self) -> Option<SessionId> {
         let session = self.shared.touched.pop()?;

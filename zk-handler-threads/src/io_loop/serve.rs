@@ -6,6 +6,7 @@ use std::time::Instant;
 use zk_handler_base::clock;
 use zk_session::{ConnId, Session, State};
 
+use super::connect::LINGER;
 use super::{IoLoop, READ};
 use crate::link::{Link, News};
 
@@ -134,6 +135,31 @@ impl IoLoop {
         }
         self.deadlines.set(client, deadline);
         if more { After::More } else { After::Rest }
+    }
+
+    /// The client is given up: what is left goes out, and closeSession behind it, as far as the
+    /// socket takes it at once.
+    pub(super) fn say_farewell(&mut self, client: usize) {
+        self.reclaim_output(client);
+        let (clients, links) = (&mut self.clients, &mut self.links);
+        let Some(entry) = clients.get_mut(client) else {
+            return;
+        };
+        let now = clock::now();
+        entry.core.with(|session| {
+            session.close(now, LINGER);
+            for place in &entry.links {
+                let link = links.get_mut(*place);
+                let output = link.and_then(Link::output_place).and_then(Option::as_mut);
+                let Some(output) = output else { continue };
+                while session.poll_transmit(now, output.conn, output.bytes()) > 0 {}
+            }
+        });
+        for place in &entry.links {
+            if let Some(link) = links.get_mut(*place) {
+                link.write();
+            }
+        }
     }
 
     /// Is there something on a link that the session has not heard of yet?

@@ -306,7 +306,7 @@ impl Session {
         let touched = watches.fire(event.kind, &event.path, at, &mut |event| {
             events.push_back(event)
         });
-        for entry in touched {
+        if let Some(entry) = touched {
             self.reconcile(entry);
         }
     }
@@ -336,7 +336,9 @@ impl Session {
                     ..
                 } = self;
                 let at = (header.zxid, false);
-                for entry in watches.fire(kind, path, at, &mut |event| planted_late.push(event)) {
+                if let Some(entry) =
+                    watches.fire(kind, path, at, &mut |event| planted_late.push(event))
+                {
                     self.reconcile(entry);
                 }
                 true
