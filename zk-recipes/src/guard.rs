@@ -36,7 +36,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use zk_client::{
-    AsyncResult, Client, Error, SessionId, StateStream, SyncKeepAlive, Transaction, Zxid,
+    AsyncResult, Error, SessionId, StateStream, SyncKeepAlive, Transaction, Zxid,
 };
 
 use crate::Pending;
@@ -155,8 +155,8 @@ impl Guard {
         self.shared.czxid()
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        self.shared.client()
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 }
 

@@ -16,14 +16,19 @@ pub mod barrier;
 mod cancel;
 mod changes;
 pub mod counter;
+pub mod election;
 mod guard;
 pub mod layout;
+pub mod leader_latch;
 mod line;
 pub mod lock;
 mod mine;
+pub mod multi_lock;
 mod node;
 mod pending;
 mod planted;
+pub mod rwlock;
+pub mod semaphore;
 mod signal;
 mod together;
 pub mod watch;
@@ -36,7 +41,12 @@ pub use pending::Pending;
 // What is there.
 pub use barrier::Barrier;
 pub use counter::Counter;
+pub use election::Election;
+pub use leader_latch::LeaderLatch;
 pub use lock::Lock;
+pub use multi_lock::{MultiGuard, MultiLock};
+pub use rwlock::{ReadLock, WriteLock};
+pub use semaphore::Semaphore;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
 
 #[cfg(zk_planted)]

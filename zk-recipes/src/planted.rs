@@ -32,6 +32,10 @@ pub enum Planted {
     SecondIsFirst,
     /// A node of ours that was deleted by somebody else is not missed.
     MissNothing,
+    /// A semaphore gives one lease too many.
+    OneTooMany,
+    /// A semaphore gives its inner lock back before the lease is there.
+    EarlyUnlock,
 }
 
 /// What is planted, if anything is.
