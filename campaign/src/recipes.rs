@@ -23,6 +23,7 @@ use crate::setup::Setup;
 
 mod contend;
 mod lock;
+mod shared;
 
 /// How long after the last fault everybody must have come to rest.
 const REST: Duration = Duration::from_secs(240);
@@ -36,10 +37,28 @@ pub struct Recipe {
 }
 
 /// All of them.
-pub const RECIPES: &[Recipe] = &[Recipe {
-    name: "lock",
-    make: || Box::new(lock::Locks::default()),
-}];
+pub const RECIPES: &[Recipe] = &[
+    Recipe {
+        name: "lock",
+        make: || Box::new(lock::Locks::default()),
+    },
+    Recipe {
+        name: "rwlock",
+        make: || Box::new(shared::ReadersAndWriters::default()),
+    },
+    Recipe {
+        name: "semaphore",
+        make: || Box::new(shared::Semaphores::default()),
+    },
+    Recipe {
+        name: "election",
+        make: || Box::new(shared::Elections::default()),
+    },
+    Recipe {
+        name: "multi-lock",
+        make: || Box::new(shared::Pairs::default()),
+    },
+];
 
 impl Recipe {
     /// The one of this name.
@@ -134,6 +153,17 @@ impl Program {
         client.expect("the options are valid and the machine is up")
     }
 
+    /// The same program, with random numbers of its own.
+    pub(crate) fn again(&mut self) -> Self {
+        let _ = self.rng.unit();
+        Self {
+            name: self.name.clone(),
+            machine: self.machine.clone(),
+            world: self.world.clone(),
+            rng: self.rng.clone(),
+        }
+    }
+
     /// It has nothing more to do, and waits for nothing.
     pub(crate) fn rests(&self) {
         self.world.notes().busy.remove(&self.name);
@@ -190,27 +220,43 @@ impl Universe {
     pub(crate) fn boot<F>(
         &self,
         machine: &Machine,
-        name: &str,
         program: impl Fn(Program) -> F + Send + Sync + 'static,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let rng = Mutex::new(self.sim.rng(name));
-        let (world, name) = (self.world.clone(), name.to_owned());
+        self.boot_several(machine, 1, program);
+    }
+
+    /// Starts as many of a program.
+    pub(crate) fn boot_several<F>(
+        &self,
+        machine: &Machine,
+        count: usize,
+        program: impl Fn(Program) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let rng = Mutex::new(self.sim.rng(machine.name()));
+        let world = self.world.clone();
         machine.boot(move |machine| {
-            let rng = {
-                let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
-                // Another life goes another way.
-                let _ = rng.unit();
-                rng.clone()
-            };
-            world.notes().busy.insert(name.clone());
-            program(Program {
-                name: name.clone(),
-                machine,
-                world: world.clone(),
-                rng,
-            })
+            for number in 0..count {
+                let rng = {
+                    let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
+                    // Another life goes another way.
+                    let _ = rng.unit();
+                    rng.clone()
+                };
+                let name = format!("{} {number}", machine.name());
+                world.notes().busy.insert(name.clone());
+                let one = Program {
+                    name,
+                    machine: machine.clone(),
+                    world: world.clone(),
+                    rng,
+                };
+                drop(machine.spawn(program(one)));
+            }
+            async {}
         });
     }
 

@@ -155,6 +155,11 @@ impl Guard {
         self.shared.czxid()
     }
 
+    /// To ask whether it is held, without keeping it.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -203,6 +208,19 @@ impl Deref for LockGuard {
 
     fn deref(&self) -> &Guard {
         &self.0
+    }
+}
+
+/// A look at a guard that others may have given back.
+pub(crate) struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(crate) fn is_held(&self) -> bool {
+        loss(&self.0).is_none()
+    }
+
+    pub(crate) fn token(&self) -> Zxid {
+        self.0.czxid()
     }
 }
 

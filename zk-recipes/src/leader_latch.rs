@@ -35,6 +35,7 @@ use std::task::{Context, Poll};
 
 use zk_client::{AsyncResult, Client, Error, Transaction, Zxid};
 
+use crate::guard::Handle;
 use crate::lock::Lock;
 use crate::signal::{Listening, Signal};
 use crate::{LockGuard, Pending};
@@ -85,16 +86,24 @@ impl Office {
         self.set(None);
     }
 
+    /// The token, while it leads.
+    fn token(&self) -> Option<Zxid> {
+        // With no lock held: looking at a guard may wake others.
+        let guard = self.state().guard.as_ref().map(|guard| guard.handle());
+        guard.filter(Handle::is_held).map(|guard| guard.token())
+    }
+
     /// Waits until `look` has an answer, or it has ended.
-    async fn until<T>(self: Arc<Self>, look: impl Fn(&State) -> Option<T>) -> Result<T, Error> {
+    async fn until<T>(self: Arc<Self>, look: impl Fn(&Self) -> Option<T>) -> Result<T, Error> {
         let mut listening = Listening::to(&self.signal);
         poll_fn(|cx: &mut Context<'_>| {
             listening.register(cx.waker());
-            let state = self.state();
-            match (look(&state), &state.ended) {
-                (Some(found), _) => Poll::Ready(Ok(found)),
-                (None, Some(error)) => Poll::Ready(Err(error.clone())),
-                (None, None) => Poll::Pending,
+            if let Some(found) = look(&self) {
+                return Poll::Ready(Ok(found));
+            }
+            match self.state().ended.clone() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
             }
         })
         .await
@@ -130,9 +139,7 @@ impl LeaderLatch {
 
     /// The [fencing token](LockGuard::token) of its leadership, while it leads.
     pub fn token(&self) -> Option<Zxid> {
-        let state = self.office.state();
-        let guard = state.guard.as_ref().filter(|guard| guard.is_held());
-        guard.map(LockGuard::token)
+        self.office.token()
     }
 
     /// Resolves when it leads, at once if it does, with the token.
@@ -141,11 +148,7 @@ impl LeaderLatch {
     /// What keeps it from taking part: [`Error::Closed`], and those of [`Lock::acquire`].
     pub fn leading(&self) -> Pending<Zxid> {
         let office = Arc::clone(&self.office);
-        let leads = |state: &State| {
-            let guard = state.guard.as_ref().filter(|guard| guard.is_held());
-            guard.map(LockGuard::token)
-        };
-        Pending::new(&self.client, office.until(leads))
+        Pending::new(&self.client, office.until(Office::token))
     }
 
     /// Resolves when leadership comes or goes after this call.
@@ -155,7 +158,7 @@ impl LeaderLatch {
     pub fn changed(&self) -> Pending<()> {
         let office = Arc::clone(&self.office);
         let seen = office.state().changes;
-        let changed = move |state: &State| (state.changes != seen).then_some(());
+        let changed = move |office: &Office| (office.state().changes != seen).then_some(());
         Pending::new(&self.client, office.until(changed))
     }
 

@@ -76,6 +76,21 @@ impl Book {
         terms.len() - 1
     }
 
+    /// Somebody was certain of it at this moment.
+    pub(crate) fn seen(&self, who: &str, token: Zxid, at: Duration) {
+        let known = self.terms().iter().position(|term| term.token == Some(token));
+        let number = known.unwrap_or_else(|| {
+            self.open(Term {
+                who: who.to_owned(),
+                token: Some(token),
+                node: String::new(),
+                from: at,
+                to: at,
+            })
+        });
+        self.extend(number, at);
+    }
+
     fn extend(&self, at: usize, to: Duration) {
         let term = &mut self.terms()[at];
         term.to = term.to.max(to);
@@ -239,7 +254,8 @@ async fn give_up(
     }
 }
 
-async fn hold(
+/// Holds it for a while, writes down for how long it was certain of it, and gives it back.
+pub(crate) async fn hold(
     program: &mut Program,
     client: &Client,
     book: &Book,

@@ -8,7 +8,8 @@ use crate::recipes::contend::{Book, Held, Taking, contend, granted, granted_at_o
 use crate::recipes::{Program, Scenario, Universe};
 
 const PATH: &str = "/locks/one";
-const REGISTER: &str = "/register";
+/// What is written into under a lock.
+pub(crate) const REGISTER: &str = "/register";
 
 /// Every machine contends for one lock, and writes into a register while it holds it.
 #[derive(Default)]
@@ -20,9 +21,7 @@ impl Scenario for Locks {
     fn start(&mut self, universe: &Universe) {
         for machine in &universe.machines {
             let book = self.book.clone();
-            universe.boot(machine, machine.name(), move |program| {
-                live(program, book.clone())
-            });
+            universe.boot(machine, move |program| live(program, book.clone()));
         }
     }
 
