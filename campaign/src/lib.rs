@@ -8,6 +8,7 @@ mod campaign;
 mod eyes;
 mod guest;
 mod mutants;
+mod recipes;
 mod record;
 mod run;
 mod servers;
@@ -15,4 +16,5 @@ mod setup;
 
 pub use campaign::Campaign;
 pub use mutants::{MUTANTS, Mutant};
+pub use recipes::{RECIPES, Recipe};
 pub use run::{Options, Outcome, run};

@@ -13,12 +13,15 @@ pub(crate) mod data;
 pub(crate) mod errors;
 pub(crate) mod limits;
 pub(crate) mod order;
+pub(crate) mod recipes;
 pub(crate) mod retry;
 pub(crate) mod sasl;
 pub(crate) mod session;
 pub(crate) mod streams;
 pub(crate) mod transactions;
 pub(crate) mod watches;
+
+pub(crate) use recipes::{barriers, counters, queues};
 
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
@@ -47,6 +50,12 @@ macro_rules! mount {
                 no_credential_is_ever_logged_or_printed
                 the_super_user_may_do_everything
                 who_am_i_lists_the_identities
+            }
+            barriers {
+                a_barrier_keeps_all_until_it_is_removed
+                a_lost_connection_does_not_hide_the_removal
+                all_enter_and_leave_a_double_barrier_together
+                entering_can_be_given_up
             }
             children {
                 all_below_are_counted
@@ -106,6 +115,11 @@ macro_rules! mount {
                 malformed_options_are_refused_at_once
                 names_are_resolved
                 set_hosts_moves_the_connection_not_the_session
+            }
+            counters {
+                a_lost_reply_does_not_add_twice
+                counters_count_in_every_format
+                nobodys_addition_is_lost
             }
             create {
                 a_node_exists_once
@@ -180,6 +194,13 @@ macro_rules! mount {
                 requests_are_carried_out_in_order
                 the_state_changes_before_the_failures_it_causes
                 waiting_where_results_come_from_is_refused
+            }
+            queues {
+                a_queue_is_in_order
+                an_item_is_claimed_until_it_is_consumed
+                every_item_of_a_queue_is_taken_once
+                three_at_once_get_one_item
+                waiting_goes_on_after_losses
             }
             retry {
                 a_delete_that_was_carried_out_is_done

@@ -13,25 +13,48 @@
 
 mod again;
 pub mod barrier;
+mod cancel;
 mod changes;
 pub mod counter;
+mod guard;
+mod line;
 pub mod double_barrier;
+pub mod election;
 pub mod layout;
+pub mod layout;
+pub mod leader_latch;
+pub mod lock;
 pub mod locking_queue;
 mod mine;
+pub mod multi_lock;
+mod node;
 mod pending;
+mod planted;
+mod signal;
 pub mod queue;
+pub mod rwlock;
+pub mod semaphore;
 mod together;
 pub mod watch;
 
 // What calls give.
 pub use changes::{Calls, Changes};
+pub use guard::{Guard, LockGuard, Loss};
 pub use pending::Pending;
 
 // What is there.
 pub use barrier::Barrier;
 pub use counter::Counter;
 pub use double_barrier::DoubleBarrier;
+pub use election::Election;
+pub use leader_latch::LeaderLatch;
+pub use lock::Lock;
 pub use locking_queue::LockingQueue;
+pub use multi_lock::{MultiGuard, MultiLock};
 pub use queue::Queue;
+pub use rwlock::{ReadLock, WriteLock};
+pub use semaphore::Semaphore;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
+
+#[cfg(zk_planted)]
+pub use planted::Planted;

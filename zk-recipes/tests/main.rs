@@ -5,8 +5,12 @@
 mod barrier;
 mod counter;
 mod double_barrier;
+mod guards;
 mod locking_queue;
+mod locks;
 mod queue;
+mod races;
+mod rig;
 mod stage;
 mod universe;
 mod watches;
