@@ -26,3 +26,6 @@
 //! | `Queue` | `PATH/entry-PPP-N` | P, S | the item; `PPP` is its priority |
 //! | `LockingQueue` | `PATH/entries/entry-PPP-N` | P, S | the item |
 //! | | `PATH/taken/ENTRY` | E | `U` of the taker |
+
+/// What stands in the names of a party's members.
+pub const PARTY: &str = "__party__";

@@ -12,9 +12,15 @@
 #![warn(clippy::disallowed_methods)]
 
 mod again;
+pub mod cache;
+mod cell;
 mod changes;
+mod either;
 pub mod layout;
+pub mod party;
 mod pending;
+pub mod persistent_node;
+pub mod tree_cache;
 pub mod watch;
 
 // What calls give.
@@ -22,4 +28,10 @@ pub use changes::{Calls, Changes};
 pub use pending::Pending;
 
 // What is there.
+pub use cache::Cache;
+pub use party::{Party, ShallowParty};
+pub use persistent_node::PersistentNode;
+pub use tree_cache::TreeCache;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
+
+use either::either;

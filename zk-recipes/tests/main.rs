@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod caches;
+mod members;
 mod universe;
 mod watches;
