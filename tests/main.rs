@@ -21,7 +21,8 @@
 //! cargo test --test main -- watches::                     # one topic
 //! ```
 //!
-//! `differential` is about something else: the server of this project, against real ones.
+//! `names` is about how servers are found. `differential` is about something else: the server of
+//! this project, against real ones.
 //!
 //! Whatever a test is about, when it is over each of its clients is looked at for what it still
 //! holds, the server for watches and sessions that were left behind, and then once more after the
@@ -77,6 +78,7 @@
 
 mod differential;
 mod faults;
+mod names;
 mod on_sim;
 mod on_smol;
 mod on_threads;

@@ -20,10 +20,14 @@ fn multi_thread() -> Runtime {
         .unwrap()
 }
 
-fn on_multi_thread(_: &Server) -> Arc<dyn Handler> {
+/// One that all tests share.
+pub(crate) fn runtime() -> Handle {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let runtime = RUNTIME.get_or_init(multi_thread);
-    Arc::new(TokioHandler::new(runtime.handle().clone()))
+    RUNTIME.get_or_init(multi_thread).handle().clone()
+}
+
+fn on_multi_thread(_: &Server) -> Arc<dyn Handler> {
+    Arc::new(TokioHandler::new(runtime()))
 }
 
 fn on_current_thread(_: &Server) -> Arc<dyn Handler> {

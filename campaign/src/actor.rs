@@ -17,6 +17,7 @@ use zk_sim::{Machine, Rng};
 use crate::acts::Views;
 use crate::eyes::{Done, Eyes, Target};
 use crate::record::Recorder;
+use crate::servers::Servers;
 use crate::setup::{Setup, Style};
 
 /// What the program and the run share.
@@ -74,7 +75,7 @@ pub(crate) enum Phase {
 pub(crate) struct Scene {
     pub(crate) setup: Arc<Setup>,
     pub(crate) recorder: Recorder,
-    pub(crate) hosts: String,
+    pub(crate) servers: Arc<Servers>,
     pub(crate) stages: Arc<Mutex<Vec<Arc<Stage>>>>,
     pub(crate) phase: Arc<Mutex<Phase>>,
 }
@@ -125,7 +126,7 @@ impl Actor {
     fn start(scene: Scene, machine: Machine, style: Style, rng: Rng) -> Self {
         let client = scene
             .setup
-            .client(&scene.hosts, &style)
+            .client(&scene.servers.hosts(), &style)
             .start(machine.handler())
             .expect("the options are valid");
         let no = scene.recorder.client();
@@ -291,7 +292,7 @@ impl Actor {
 
     fn replace(&mut self, refine: impl FnOnce(&mut zk_client::Builder)) {
         let setup = Arc::clone(&self.scene.setup);
-        let mut builder = setup.client(&self.scene.hosts, &self.style);
+        let mut builder = setup.client(&self.scene.servers.hosts(), &self.style);
         refine(&mut builder);
         let client = builder
             .start(self.machine.handler())
@@ -351,7 +352,11 @@ impl Actor {
         let mut left = Ok(());
         // A ping, or the removal of a watch, may be under way.
         for _ in 0..100 {
-            left = check_leaks(&leaks(self.client()));
+            let mut counters = leaks(self.client());
+            let session = self.stage.session();
+            let watches = session.map_or(0, |session| self.scene.servers.watches_of(session));
+            counters.push(("watches on the server", watches as u64));
+            left = check_leaks(&counters);
             if left.is_ok() {
                 return;
             }

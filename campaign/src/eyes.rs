@@ -42,8 +42,11 @@ pub(crate) struct Eyes {
     truthful: bool,
     /// The first number of the program.
     program: ClientNo,
-    /// What was submitted before the connection was lost: it must end before there is another.
+    /// What was submitted before the connection, or the session, was lost: it must end before there
+    /// is another.
     due: Vec<OpNo>,
+    /// Since when there is one, and what must have ended.
+    overdue: Option<(Duration, Vec<OpNo>)>,
 }
 
 impl Eyes {
@@ -68,6 +71,7 @@ impl Eyes {
             truthful,
             program: no,
             due: Vec::new(),
+            overdue: None,
         };
         eyes.look(client);
         eyes
@@ -96,6 +100,7 @@ impl Eyes {
 
     /// Takes down everything that can be seen by now, and is to be woken when the state changes.
     pub(crate) fn watch(&mut self, cx: &mut Context<'_>) {
+        self.check_overdue();
         while let Poll::Ready(Some(change)) = self.states.poll_next(cx) {
             self.state_changed(&change);
         }
@@ -104,6 +109,7 @@ impl Eyes {
 
     /// Takes down everything that can be seen by now.
     pub(crate) fn drain(&mut self) {
+        self.check_overdue();
         while let Some(change) = self.states.try_next() {
             self.state_changed(&change);
         }
@@ -143,14 +149,11 @@ impl Eyes {
                     self.recorder.broken(at, text);
                 }
                 self.recorder.count("sessions connected");
-                self.check_due();
+                self.overdue = Some((at, std::mem::take(&mut self.due)));
                 self.connected(&client);
             }
             State::Suspended { until } => {
-                let record = self.recorder.lock();
-                let open = record.open.iter().filter(|(_, no)| **no == self.program);
-                self.due = open.map(|(op, _)| *op).collect();
-                drop(record);
+                self.all_are_due();
                 if let Some(session) = self.session {
                     self.recorder.count("connections lost");
                     let until = self.claim(until);
@@ -160,6 +163,8 @@ impl Eyes {
                 }
             }
             State::Lost => {
+                // Also what waited for a connection: it was asked of the session that is gone.
+                self.all_are_due();
                 self.recorder.count("sessions lost");
                 self.recorder.stands(at, self.no, Standing::Lost);
                 self.session = None;
@@ -172,15 +177,25 @@ impl Eyes {
         }
     }
 
-    /// Nothing that was submitted before the loss of a connection is carried out behind it.
-    fn check_due(&mut self) {
+    fn all_are_due(&mut self) {
+        let record = self.recorder.lock();
+        let open = record.open.iter().filter(|(_, no)| **no == self.program);
+        self.due = open.map(|(op, _)| *op).collect();
+    }
+
+    /// Nothing that was submitted before the loss of a connection, or of a session, is carried out
+    /// behind it: it ends at the latest in the moment of the next connection, over which nothing
+    /// comes in no time.
+    fn check_overdue(&mut self) {
         let at = self.machine.sim_now();
-        let due = std::mem::take(&mut self.due);
+        let Some((_, due)) = self.overdue.take_if(|(since, _)| *since < at) else {
+            return;
+        };
         let record = self.recorder.lock();
         let late = due.into_iter().find(|op| record.open.contains_key(op));
         drop(record);
         if let Some(op) = late {
-            let what = format!("{op:?} has survived the loss of its connection");
+            let what = format!("{op:?} has survived the loss of its connection or its session");
             self.recorder.broken(at, what);
         }
     }

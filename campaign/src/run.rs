@@ -84,11 +84,11 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     let mut setup = Setup::draw(&sim);
     setup.mutant = options.mutant;
     let setup = Arc::new(setup);
-    let servers = Servers::start(&sim, &setup);
+    let servers = Arc::new(Servers::start(&sim, &setup));
     sim.network().set_latency(setup.latency);
     let scene = Scene {
         recorder: Recorder::default(),
-        hosts: servers.hosts(),
+        servers: Arc::clone(&servers),
         stages: Arc::default(),
         phase: Arc::new(Mutex::new(Phase::Faults)),
         setup,
@@ -131,7 +131,7 @@ impl fmt::Display for Failure {
 struct Run {
     sim: Sim,
     scene: Scene,
-    servers: Servers,
+    servers: Arc<Servers>,
     counts: BTreeMap<&'static str, u64>,
     guests: Arc<Guests>,
 }

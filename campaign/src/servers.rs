@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zk_proto::SessionId;
-use zk_server::Txn;
+use zk_server::{Member, Txn};
 use zk_sim::{EnsembleHandle, ServerHandle, Sim, StandaloneServer};
 
 use crate::setup::Setup;
@@ -37,6 +37,23 @@ impl Servers {
                 }
             });
         }
+    }
+
+    /// How many watches the newest connection of a session has.
+    pub(crate) fn watches_of(&self, session: SessionId) -> usize {
+        let of = |member: &Member| {
+            let conn = member.connection_of(session)?;
+            Some((conn, member.watches_of(conn)))
+        };
+        let newest = match self {
+            Self::Alone(handle) => handle.with(|server| of(server.get_mut()?.member())),
+            Self::Together(handle) => {
+                let members = handle.members().iter();
+                let found = members.filter_map(|it| it.with(|it| of(it.peer().member()?)));
+                found.max_by_key(|(conn, _)| *conn)
+            }
+        };
+        newest.map_or(0, |(_, watches)| watches)
     }
 
     /// A connect string.

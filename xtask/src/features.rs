@@ -4,8 +4,10 @@
 //! forgot to ask for may be there by accident. Alone it is not.
 
 use crate::error::Error;
+use crate::files::{code, is_test, read, tracked};
 use crate::process::{SHORT, cargo, run};
 use crate::report::Done;
+use crate::trees;
 use crate::workspace::Workspace;
 
 /// Lints every package by itself, with its tests, examples and benches.
@@ -29,22 +31,92 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<Done, Error> {
     )))
 }
 
-/// Lints the library of every published package without features, and with each one alone.
+/// Features that need libraries of the system, which cargo cannot fetch: for those who have them.
+const NEED_C: [&str; 2] = ["gssapi", "sasl-gssapi"];
+
+/// Lints the library of every published package without features, with each one alone and with all
+/// of them; then looks at what a feature brings along and what it changes.
 pub(crate) fn features(workspace: &Workspace) -> Result<Done, Error> {
     let mut choices = 0;
-    for package in workspace
-        .packages
-        .iter()
-        .filter(|package| package.published)
-    {
-        let features = package.features.iter().map(String::as_str);
-        let single = features.filter(|feature| *feature != "default");
-        for choice in [""].into_iter().chain(single) {
+    let published = || workspace.packages.iter().filter(|it| it.published);
+    for package in published() {
+        for choice in choices_of(&package.features) {
             let mut clippy = cargo(&["clippy", "--package", &package.name, "--lib"]);
-            clippy.args(["--no-default-features", "--features", choice]);
+            clippy.args(["--no-default-features", "--features", &choice]);
             run(clippy.args(["--", "-D", "warnings"]), SHORT)?;
             choices += 1;
         }
     }
+    let broken = trees::broken(published())? + takes_away(workspace)?;
+    if broken > 0 {
+        return Err(Error::Rule(broken));
+    }
     Ok(Done::Passed(format!("{choices} choices")))
+}
+
+/// None, each alone, and all.
+fn choices_of(features: &[String]) -> Vec<String> {
+    let known: Vec<&str> = alone(features).collect();
+    let mut choices = vec![String::new()];
+    choices.extend(known.iter().map(|feature| (*feature).to_owned()));
+    if known.len() > 1 {
+        choices.push(known.join(","));
+    }
+    choices
+}
+
+/// Those that can be had on any machine. The default is a choice of them.
+pub(crate) fn alone(features: &[String]) -> impl Iterator<Item = &str> {
+    let features = features.iter().map(String::as_str);
+    features.filter(|feature| *feature != "default" && !NEED_C.contains(feature))
+}
+
+/// A feature only adds: no code is there because a feature is not.
+fn takes_away(workspace: &Workspace) -> Result<usize, Error> {
+    let mut broken = 0;
+    for path in tracked(&workspace.root)? {
+        let text = read(&workspace.root.join(&path))?.unwrap_or_default();
+        let is_code = path.extension().is_some_and(|end| end == "rs") && !is_test(&path);
+        // This file says what it looks for.
+        if !is_code || path.ends_with(file!()) {
+            continue;
+        }
+        for (number, line) in code(&text).lines().enumerate() {
+            if depends_on_absence(line) {
+                println!("{}:{}: {}", path.display(), number + 1, line.trim());
+                broken += 1;
+            }
+        }
+    }
+    Ok(broken)
+}
+
+fn depends_on_absence(line: &str) -> bool {
+    let flat: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+    let negated = flat.split("not(").skip(1);
+    flat.contains("cfg!(feature")
+        || (flat.contains("cfg") && negated.into_iter().any(|rest| rest.contains("feature=")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_choices_that_a_machine_can_build_are_made() {
+        let features = ["default", "sasl-gssapi", "smol", "tokio"].map(str::to_owned);
+        assert_eq!(choices_of(&features), ["", "smol", "tokio", "smol,tokio"]);
+        assert_eq!(choices_of(&["default".to_owned()]), [""]);
+    }
+
+    #[test]
+    fn code_for_want_of_a_feature_is_found() {
+        assert!(depends_on_absence("#[cfg(not(feature = \"tokio\"))]"));
+        assert!(depends_on_absence(
+            "#[cfg(all(unix, not(any(feature=\"a\", loom))))]"
+        ));
+        assert!(depends_on_absence("if cfg!(feature = \"sasl\") {"));
+        assert!(!depends_on_absence("#[cfg(feature = \"tokio\")]"));
+        assert!(!depends_on_absence("#[cfg(all(not(loom), unix))]"));
+    }
 }

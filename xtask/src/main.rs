@@ -27,6 +27,7 @@ mod report;
 mod sim;
 mod tally;
 mod test;
+mod trees;
 mod workspace;
 
 use std::env;

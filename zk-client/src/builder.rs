@@ -160,8 +160,8 @@ impl Builder {
         self
     }
 
-    /// Bounds on requests that are queued or in flight, and on their bytes. Default 65,536 and
-    /// 64 MiB.
+    /// Bounds on requests that are queued or in flight, and on their bytes. A read that is synced
+    /// or linearizable counts once. Default 65,536 and 64 MiB.
     pub fn max_queued(&mut self, requests: usize, bytes: usize) -> &mut Self {
         self.session.max_queued(requests, bytes);
         self

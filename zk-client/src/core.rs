@@ -15,7 +15,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use zk_proto::ServerAddr;
-use zk_session::{Cancelled, Config, Session};
+use zk_session::{Cancelled, Config, ConnId, SaslWork, Session};
 
 use crate::async_result::{Origin, Slot};
 use crate::{AsyncResult, Callback, ClientId, Error, Handler};
@@ -48,7 +48,7 @@ use inner::Inner;
 /// loop {
 ///     core.with(|session| {
 ///         feed what arrived; session.handle_timeout(now) if due
-///         while let Some(action) = session.poll_action() { connect, or close }
+///         while let Some(action) = session.poll_action() { connect, close, or core.authenticate }
 ///         session.poll_transmit(now, conn, &mut out)
 ///         deadline = session.poll_timeout()
 ///     })
@@ -110,6 +110,30 @@ impl Core {
             inner.loop_has_work();
             f(&mut inner.session)
         })
+    }
+
+    /// For [`Action::Sasl`](zk_session::Action::Sasl): has the token worked out by
+    /// [`Handler::run_blocking`], then lets the session go on. Not to be called within
+    /// [`with`](Self::with).
+    pub fn authenticate(self: &Arc<Self>, conn: ConnId, work: SaslWork) {
+        let epoch = self.lock().epoch();
+        let core = Arc::downgrade(self);
+        self.handler.run_blocking(Callback::new(move || {
+            // It may have waited for so long that the connection has gone.
+            if !work.is_wanted() {
+                return;
+            }
+            let token = work.run();
+            let Some(core) = core.upgrade() else { return };
+            let now = core.handler.now();
+            core.enter(|inner| {
+                // Another session has connections of the same names.
+                if inner.epoch() == epoch {
+                    inner.loop_has_work();
+                    inner.session.handle_sasl(now, conn, token);
+                }
+            });
+        }));
     }
 
     /// Names whom to wake when a client does something that gives a sleeping loop work. Called by

@@ -53,6 +53,14 @@ pub trait Handler: Send + Sync + fmt::Debug + 'static {
     /// calls, one at a time; those of different clients may run in parallel.
     fn dispatch(&self, client: ClientId, callback: Callback);
 
+    /// Runs work that may block for long, such as a SASL mechanism that asks a Kerberos server: off
+    /// the I/O loop, and in nobody's way. It may be dropped where there is no thread for it.
+    ///
+    /// By default it is a callback of no client, and so runs beside the callbacks of all.
+    fn run_blocking(&self, work: Callback) {
+        self.dispatch(ClientId::next(), work);
+    }
+
     /// May this thread park for a result? `false` where that would stop the I/O or the runtime
     /// that is to bring it.
     fn may_block(&self) -> bool;
@@ -122,7 +130,7 @@ impl fmt::Debug for Task {
     }
 }
 
-/// Code of the user to be run once: a listener's, a watch's, a completion's.
+/// Code of the user to be run once: a listener's, a watch's, a completion's, a SASL mechanism's.
 #[must_use = "a callback does nothing until it is run"]
 pub struct Callback {
     run: Box<dyn FnOnce() + Send>,

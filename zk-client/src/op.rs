@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use zk_proto::{Chroot, Reply, Request};
+use zk_proto::{Chroot, Reply, Request, SessionId};
 use zk_session::{Call, Refused};
 
 use crate::async_result::{Claim, Origin, Slot};
@@ -21,6 +21,7 @@ mod delete;
 mod protected;
 mod read;
 mod retry;
+mod session;
 pub(crate) mod steps;
 mod transaction;
 mod tree;
@@ -55,6 +56,7 @@ pub struct Op<'a, K: Kind> {
     client: &'a Client,
     kind: K,
     limit: Limit,
+    session: Option<SessionId>,
     progress: Progress<K::Output>,
 }
 
@@ -154,6 +156,7 @@ impl<'a, K: Kind> Op<'a, K> {
             client,
             kind,
             limit,
+            session: None,
             progress: Progress::Unsent,
         }
     }
@@ -220,12 +223,14 @@ impl<'a, K: Kind> Op<'a, K> {
             client,
             kind,
             limit,
+            session,
             progress: _,
         } = self;
         Op {
             client,
             kind: f(kind),
             limit,
+            session,
             progress: Progress::Unsent,
         }
     }
@@ -263,6 +268,7 @@ impl<'a, K: Kind> Op<'a, K> {
             now,
             deadline,
             within: None,
+            session: self.session,
             seat: &mut seat,
             waker: None,
         })
@@ -302,6 +308,7 @@ impl<'a, K: Kind> Op<'a, K> {
             now: client.now(),
             deadline: *deadline,
             within: None,
+            session: self.session,
             seat: &mut place.seat,
             waker: Some(cx.waker()),
         });
@@ -382,6 +389,8 @@ pub struct Launch<'l> {
     pub(crate) deadline: Option<Instant>,
     /// The only session that it may be sent in; for calls of several round trips, each of them.
     pub(crate) within: Option<SessionNumber>,
+    /// The same by its id; for calls of one request.
+    session: Option<SessionId>,
     seat: &'l mut Option<Seat>,
     /// Whom to wake when there is room; `None` to be refused.
     waker: Option<&'l Waker>,
@@ -438,6 +447,7 @@ impl<'l> Launch<'l> {
             now: self.now,
             past_bounds: urgent,
             within: self.within,
+            session: self.session,
         };
         match self.waker {
             Some(waker) if !urgent => core.submit_or_wait(terms, self.seat, waker.clone(), submit),

@@ -12,6 +12,7 @@ mod resolving;
 mod retrying;
 mod rig;
 mod room;
+mod sessions;
 mod shapes;
 mod steps;
 mod stress;

@@ -1,43 +1,50 @@
 //! [`Base`]: what a handler on an async runtime consists of, besides the runtime.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use std::{fmt, thread};
 
 use zk_client::{Callback, ClientId, Core, StartError, Task};
 
-use crate::{BlockingPool, Driver, Limits, Process, Resolver, Runtime, Threads, Workers, clock};
+use crate::{
+    BlockingPool, Driver, Limits, Process, Resolver, Runtime, Tasks, Threads, Workers, clock,
+};
 
 /// How many names are looked up at the same time.
 const LOOK_UPS: usize = 4;
 
-/// The threads of a handler, and what it knows of its process.
+/// The threads and the tasks of a handler, and what it knows of its process.
 pub struct Base {
     /// Those that run callbacks.
     pub workers: Arc<Workers>,
     /// Those that look names up.
     pub resolver: Arc<Resolver>,
+    /// Those that run what may block for long.
+    pub blocking: Arc<BlockingPool>,
     /// Whether this is still the process that the first client was driven in.
     pub process: Process,
     /// All of them, counted.
     pub threads: Threads,
+    /// What runs on its runtime.
+    pub tasks: Tasks,
     identity: OnceLock<String>,
 }
 
 impl Base {
-    /// With the default limits. No thread is started yet. `process_id` tells in which process this
-    /// is.
-    pub fn new(process_id: fn() -> u32) -> Arc<Self> {
+    /// No thread is started yet. `process_id` tells in which process this is.
+    pub fn new(process_id: fn() -> u32, limits: Limits) -> Arc<Self> {
         /// How long threads stay that have looked a name up.
         const LINGER: Duration = Duration::from_millis(100);
 
         let threads = Threads::default();
         let pool = BlockingPool::new("zk-resolve", threads.clone(), LOOK_UPS, LINGER);
         Arc::new(Self {
-            workers: Workers::new(Limits::default(), threads.clone()),
+            workers: Workers::new(limits, threads.clone()),
             resolver: Resolver::new(pool),
+            blocking: BlockingPool::for_mechanisms(threads.clone()),
             process: Process::new(process_id),
             threads,
+            tasks: Tasks::new(),
             identity: OnceLock::new(),
         })
     }
@@ -61,7 +68,7 @@ impl Base {
             return Err(StartError::ShutDown);
         }
         let driver = Driver::new(runtime, self, core);
-        let spawned = runtime.spawn(Task::new(driver));
+        let spawned = runtime.spawn(self.tasks.adopt(Task::new(driver)));
         spawned.map_err(|error| StartError::Io {
             doing: "start the I/O thread",
             kind: error.kind(),
@@ -69,10 +76,15 @@ impl Base {
     }
 
     /// For [`Handler::spawn`](zk_client::Handler::spawn).
-    pub fn spawn<R: Runtime>(runtime: &R, task: Task) {
-        if let Err(error) = runtime.spawn(task) {
+    pub fn spawn<R: Runtime>(&self, runtime: &R, task: Task) {
+        if let Err(error) = runtime.spawn(self.tasks.adopt(task)) {
             tracing::error!(%error, "cannot start a thread for a background task");
         }
+    }
+
+    /// For [`Handler::run_blocking`](zk_client::Handler::run_blocking).
+    pub fn run_blocking(&self, work: Callback) {
+        self.blocking.run_mechanism(work);
     }
 
     /// For [`Handler::dispatch`](zk_client::Handler::dispatch).
@@ -89,20 +101,7 @@ impl fmt::Debug for Base {
         f.debug_struct("Base")
             .field("threads", &self.threads.running())
             .field("workers", &self.workers)
+            .field("tasks", &self.tasks)
             .finish_non_exhaustive()
-    }
-}
-
-impl Default for Limits {
-    /// As many callbacks at the same time as there are processors, at most 4; 64 threads for them;
-    /// 20 ms of patience; 5 s of staying.
-    fn default() -> Self {
-        let processors = thread::available_parallelism().map_or(2, usize::from);
-        Self {
-            parallel: processors.clamp(1, 4),
-            workers: 64,
-            patience: Duration::from_millis(20),
-            linger: Duration::from_secs(5),
-        }
     }
 }

@@ -14,15 +14,15 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use zk_client::Callback;
 
+use crate::Limits;
 use crate::task::RunningTask;
-use crate::threads::{Threads, lock};
+use crate::threads::{Threads, contained, lock};
 
 /// How many callbacks of one client run in a row while others wait.
 const BATCH: usize = 128;
@@ -31,22 +31,8 @@ const SPARE_QUEUES: usize = 64;
 /// How long a worker too many stays.
 const SHORT_LINGER: Duration = Duration::from_millis(100);
 
-/// How many workers there are, and when there are more.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Workers that run at the same time, not counting those that block.
-    pub parallel: usize,
-    /// Workers, all in all.
-    pub workers: usize,
-    /// How long work waits while nobody takes any, before the standby steps in.
-    pub patience: Duration,
-    /// How long a worker with nothing to do stays.
-    pub linger: Duration,
-}
-
 /// The threads for callbacks, and for tasks where no runtime polls them.
 pub struct Workers {
-    limits: Limits,
     threads: Threads,
     state: Mutex<State>,
     /// For idle workers: there is work, or it is time to go.
@@ -57,6 +43,7 @@ pub struct Workers {
 }
 
 struct State {
+    limits: Limits,
     /// Callbacks by client. A client is here while it has any, or while one runs.
     queues: HashMap<u64, VecDeque<Callback>>,
     spare: Vec<VecDeque<Callback>>,
@@ -96,9 +83,9 @@ impl Workers {
     /// None yet.
     pub fn new(limits: Limits, threads: Threads) -> Arc<Self> {
         Arc::new(Self {
-            limits,
             threads,
             state: Mutex::new(State {
+                limits,
                 queues: HashMap::new(),
                 spare: Vec::new(),
                 ready: VecDeque::new(),
@@ -114,6 +101,11 @@ impl Workers {
             stalled: Condvar::new(),
             starved: AtomicBool::new(false),
         })
+    }
+
+    /// Other limits, from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        lock(&self.state).limits = limits;
     }
 
     /// Queues a callback behind those of the same client.
@@ -192,13 +184,13 @@ impl Workers {
         }
         let standby = usize::from(state.standby != Standby::Absent);
         let running = state.workers - state.blocked - standby;
-        if running < self.limits.parallel && state.workers < self.limits.workers {
+        if running < state.limits.parallel && state.workers < state.limits.workers {
             self.start(state, Self::work);
         } else if state.standby == Standby::Resting {
             state.standby = Standby::Watching;
             self.stalled.notify_one();
         } else if state.standby == Standby::Absent {
-            if state.workers < self.limits.workers {
+            if state.workers < state.limits.workers {
                 state.standby = Standby::Watching;
                 if !self.start(state, Self::stand_by) {
                     state.standby = Standby::Absent;
@@ -243,11 +235,11 @@ impl Workers {
                 state = self.run(job, state, &mut batch);
                 continue;
             }
-            let spare = state.workers > self.limits.parallel + state.blocked;
+            let spare = state.workers > state.limits.parallel + state.blocked;
             let linger = if spare {
                 SHORT_LINGER
             } else {
-                self.limits.linger
+                state.limits.linger
             };
             state.idle += 1;
             state = wait(&self.work, state, linger, |state| {
@@ -319,7 +311,8 @@ impl Workers {
         loop {
             if state.ready.is_empty() {
                 state.standby = Standby::Resting;
-                state = wait(&self.stalled, state, self.limits.linger, |state| {
+                let linger = state.limits.linger;
+                state = wait(&self.stalled, state, linger, |state| {
                     state.standby == Standby::Resting && state.loops > 0
                 });
                 if state.ready.is_empty() {
@@ -330,7 +323,8 @@ impl Workers {
             }
             state.standby = Standby::Watching;
             let taken = state.taken;
-            state = wait(&self.stalled, state, self.limits.patience, |state| {
+            let patience = state.limits.patience;
+            state = wait(&self.stalled, state, patience, |state| {
                 !state.ready.is_empty() && state.taken == taken
             });
             if !state.ready.is_empty() && state.taken == taken {
@@ -369,10 +363,8 @@ fn wait<'a>(
 /// Callbacks and tasks contain their own panics; this is for what comes after, such as a panic in
 /// a drop.
 fn contain(job: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
+    if contained(job).is_none() {
         tracing::error!("a callback worker's job panicked; the worker goes on");
-        // Its drop could panic again.
-        std::mem::forget(panic);
     }
 }
 

@@ -10,17 +10,18 @@
 //! closeSession behind it, as far as the socket takes it at once, and lets nobody hang.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::iter;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use zk_client::Core;
-use zk_session::{Action, ConnId, SaslError, Session, State};
+use zk_session::{Action, ConnId, State};
 
 use crate::connect::connect;
 use crate::link::{Link, News};
+use crate::threads::contained;
 use crate::{Base, Process, Runtime, Timer, clock};
 
 mod scratch;
@@ -67,9 +68,11 @@ enum After {
 
 impl<R: Runtime> Driver<R> {
     pub(crate) fn new(runtime: &Arc<R>, base: &Arc<Base>, core: Arc<Core>) -> Self {
+        // First, as it panics where the runtime has no clock.
+        let timer = runtime.timer();
         base.workers.loop_started();
         Self {
-            timer: runtime.timer(),
+            timer,
             runtime: Arc::clone(runtime),
             base: Arc::clone(base),
             core: Some(core),
@@ -179,12 +182,12 @@ impl<R: Runtime> Driver<R> {
             if due {
                 session.handle_timeout(now);
             }
-            take_actions(session, now, actions);
+            actions.extend(iter::from_fn(|| session.poll_action()));
             for link in links {
                 link.fetch(session, now, &mut scratch.write);
             }
             // The last byte may have been what a close was waiting for.
-            take_actions(session, now, actions);
+            actions.extend(iter::from_fn(|| session.poll_action()));
             (session.poll_timeout(), session.state() == State::Lost)
         });
         self.deadline = deadline;
@@ -232,8 +235,11 @@ impl<R: Runtime> Driver<R> {
                         self.closing.push((clock::now() + LINGER, link));
                     }
                 }
-                // Answered where the actions are taken.
-                Action::Sasl { .. } => {}
+                Action::Sasl { conn, work } => {
+                    if let Some(core) = &self.core {
+                        core.authenticate(conn, work);
+                    }
+                }
             }
         }
     }
@@ -282,27 +288,35 @@ impl<R: Runtime> Driver<R> {
 
     /// The end, if it comes too early: nobody is to hang, and the servers are to know.
     fn give_up(&mut self) {
-        let Some(core) = self.core.take() else { return };
+        let core = self.core.take();
         let now = clock::now();
         if self.base.process.is_forked() {
             // What is on the way is the parent's; not even its event queue may hear of it.
             std::mem::forget(std::mem::take(&mut self.links));
             std::mem::forget(std::mem::take(&mut self.closing));
-        } else {
+        } else if contained(|| self.say_farewell(core.as_ref(), now)).is_none() {
+            tracing::error!("a client that was given up panicked when it closed its session");
+        }
+        if let Some(core) = core {
+            core.abandon(now);
+            self.base.workers.loop_ended();
+        }
+    }
+
+    fn say_farewell(&mut self, core: Option<&Arc<Core>>, now: Instant) {
+        if let Some(core) = core {
             core.with(|session| {
                 session.close(now, LINGER);
                 for link in &mut self.links {
                     link.fetch_all(session, now);
                 }
             });
-            let closing = self.closing.iter_mut().map(|(_, link)| link);
-            self.links
-                .iter_mut()
-                .chain(closing)
-                .for_each(Link::write_last);
         }
-        core.abandon(now);
-        self.base.workers.loop_ended();
+        let closing = self.closing.iter_mut().map(|(_, link)| link);
+        self.links
+            .iter_mut()
+            .chain(closing)
+            .for_each(Link::write_last);
     }
 }
 
@@ -312,8 +326,7 @@ impl<R: Runtime> Future for Driver<R> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         // What panics in one client is not to end a thread that serves others.
-        let polled = catch_unwind(AssertUnwindSafe(|| this.drive(cx)));
-        let polled = polled.unwrap_or_else(|_| {
+        let polled = contained(|| this.drive(cx)).unwrap_or_else(|| {
             tracing::error!("driving a client panicked; it is given up, others go on");
             Poll::Ready(())
         });
@@ -326,19 +339,8 @@ impl<R: Runtime> Future for Driver<R> {
 
 impl<R: Runtime> Drop for Driver<R> {
     fn drop(&mut self) {
-        if catch_unwind(AssertUnwindSafe(|| self.give_up())).is_err() {
+        if contained(|| self.give_up()).is_none() {
             tracing::error!("giving a client up panicked");
-        }
-    }
-}
-
-fn take_actions(session: &mut Session, now: Instant, into: &mut Vec<Action>) {
-    while let Some(action) = session.poll_action() {
-        if let Action::Sasl { conn, .. } = action {
-            let error = SaslError::new("this handler cannot do the I/O that the mechanism needs");
-            session.handle_sasl(now, conn, Err(error));
-        } else {
-            into.push(action);
         }
     }
 }

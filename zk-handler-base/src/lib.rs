@@ -20,23 +20,28 @@ mod callbacks;
 pub mod clock;
 mod connect;
 mod driver;
+mod limits;
 mod link;
 mod process;
 mod resolve;
 mod runtime;
 mod task;
+mod tasks;
 mod threads;
 mod word;
 
 // For every handler.
-pub use callbacks::{Limits, Workers};
+pub use callbacks::Workers;
+pub use limits::Limits;
 pub use process::Process;
-pub use resolve::{Answer, LookUp, Resolver, Wanted};
+pub use resolve::{Answer, Resolve, Resolver, Wanted};
 pub use task::RunningTask;
 pub use threads::{BlockingPool, Threads, lock};
+pub use word::{MAX_ANSWER, Promise, text};
 
 // For handlers on an async runtime.
 pub use base::Base;
 pub use driver::Driver;
 pub use runtime::{Connecting, Runtime, Socket, Timer};
+pub use tasks::Tasks;
 pub use word::ask;

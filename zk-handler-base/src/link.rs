@@ -26,6 +26,8 @@ const BITE: usize = 64 << 10;
 pub(crate) const READ: usize = 256 << 10;
 /// What is written at once is about as much as this, if there is that much.
 const WRITE: usize = 256 << 10;
+/// How often a connection that is closing is read in a row: its peer may send without end.
+const READS: usize = 4;
 /// Memory that an idle connection may keep for what it will send.
 const KEPT: usize = 4 << 10;
 
@@ -226,12 +228,14 @@ impl<S: Socket> Link<S> {
                 Poll::Pending => {}
             }
         }
-        loop {
+        for _ in 0..READS {
             match self.read(cx, buffer) {
                 None => return false,
                 Some(News::Lost(_)) => return true,
                 Some(News::Connected | News::Data(_) | News::Lent(_)) => {}
             }
         }
+        cx.waker().wake_by_ref();
+        false
     }
 }

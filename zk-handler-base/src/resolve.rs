@@ -1,13 +1,15 @@
 //! From names to addresses, off the I/O loop.
 //!
-//! The operating system's resolver blocks, for as long as its name servers are silent. So names are
-//! looked up by a few threads of their own. At most one of them is busy with any one name: those
-//! who ask for it meanwhile wait for a look-up that begins after they asked, all for the same. A
-//! dead name takes one thread, whatever the number of clients, and ten thousand clients that
-//! reconnect at once ask the name servers once.
+//! A name is looked up by a [`Resolve`]: the operating system, or what a program has put in its
+//! place. That may block, for as long as name servers are silent. So names are looked up by a few
+//! threads of their own. At most one of them is busy with any one name: those who ask for it
+//! meanwhile wait for a look-up that begins after they asked, all for the same. A dead name takes
+//! one thread, whatever the number of clients, and ten thousand clients that reconnect at once ask
+//! the name servers once.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 use std::{fmt, io};
 
@@ -16,19 +18,64 @@ use crate::threads::{BlockingPool, lock};
 /// What a look-up gives. Never an empty list.
 pub type Answer = Result<Arc<[SocketAddr]>, io::ErrorKind>;
 
-/// Looks up one name.
-pub type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+/// Finds the addresses of a server: for names that the operating system does not know, such as
+/// those of a service registry, or for tests. A function will do.
+///
+/// It is asked before every attempt to connect, and never for what is an address already. An
+/// attempt tries all of the addresses until one can be connected to, in the order in which they
+/// are given, but the `n`th attempt at a server begins with the `n`th: one that is silent uses up
+/// an attempt. Nothing is kept: a name that appears, or moves, is found by the next attempt.
+///
+/// ```
+/// use std::io;
+/// use std::net::SocketAddr;
+///
+/// use zk_handler_base::Resolve;
+///
+/// /// Asks a registry for instances of a service, each with a port of its own, as SRV records
+/// /// have it. The port of the connect string does not matter then.
+/// #[derive(Debug)]
+/// struct Registry;
+///
+/// impl Resolve for Registry {
+///     fn resolve(&self, service: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+///         match service {
+///             "zk.service" => Ok(vec![SocketAddr::from(([10, 0, 0, 7], 21_810))]),
+///             _ => Err(io::ErrorKind::NotFound.into()),
+///         }
+///     }
+/// }
+/// # assert_eq!(Registry.resolve("zk.service", 2181).unwrap()[0].port(), 21_810);
+/// ```
+pub trait Resolve: Send + Sync + 'static {
+    /// The addresses of `host`, now, for a connection to `port`. May block: it is called on a
+    /// thread for that, on one at a time for any one host and port.
+    ///
+    /// # Errors
+    /// If there are none. An empty list means the same. Why, is for the log.
+    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+impl<F> Resolve for F
+where
+    F: Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+{
+    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self(host, port)
+    }
+}
 
 /// Looks names up, on threads of a pool.
 pub struct Resolver {
     pool: Arc<BlockingPool>,
-    look_up: Box<LookUp>,
+    by: Mutex<Arc<dyn Resolve>>,
     /// Names that are being looked up, or are to be.
-    names: Mutex<HashMap<Arc<str>, Vec<Question>>>,
+    names: Mutex<BTreeMap<Name, Vec<Question>>>,
 }
 
+type Name = (Arc<str>, u16);
+
 struct Question {
-    port: u16,
     /// Dropped by one who does not want to know any more.
     wanted: Weak<Wanted>,
     answer: Box<dyn FnOnce(Answer) + Send>,
@@ -41,19 +88,23 @@ pub struct Wanted;
 impl Resolver {
     /// One that asks the operating system.
     pub fn new(pool: Arc<BlockingPool>) -> Arc<Self> {
-        Self::with(
-            pool,
-            Box::new(|host| (host, 0).to_socket_addrs().map(Iterator::collect)),
-        )
+        let system = |host: &str, port: u16| (host, port).to_socket_addrs().map(Iterator::collect);
+        Self::with(pool, Arc::new(system))
     }
 
-    /// One that asks `look_up`.
-    pub fn with(pool: Arc<BlockingPool>, look_up: Box<LookUp>) -> Arc<Self> {
+    /// One that asks `by`.
+    pub fn with(pool: Arc<BlockingPool>, by: Arc<dyn Resolve>) -> Arc<Self> {
         Arc::new(Self {
             pool,
-            look_up,
+            by: Mutex::new(by),
             names: Mutex::default(),
         })
+    }
+
+    /// Asks `by` from now on.
+    pub fn resolve_by(&self, by: Arc<dyn Resolve>) {
+        let before = std::mem::replace(&mut *lock(&self.by), by);
+        drop(before);
     }
 
     /// The address itself, if `host` is one and need not be looked up.
@@ -74,69 +125,74 @@ impl Resolver {
         let token = Arc::new(Wanted);
         let wanted = Arc::downgrade(&token);
         let question = Question {
-            port,
             wanted,
             answer: Box::new(answer),
         };
+        let name = (Arc::from(host), port);
         let mut names = lock(&self.names);
-        if let Some(waiting) = names.get_mut(host) {
+        if let Some(waiting) = names.get_mut(&name) {
             waiting.push(question);
-        } else {
-            let host: Arc<str> = Arc::from(host);
-            names.insert(Arc::clone(&host), vec![question]);
             drop(names);
-            self.schedule(host);
+            self.pool.hurry();
+        } else {
+            names.insert(name.clone(), vec![question]);
+            drop(names);
+            self.schedule(name);
         }
         token
     }
 
-    fn schedule(self: &Arc<Self>, host: Arc<str>) {
-        let (resolver, name) = (Arc::clone(self), Arc::clone(&host));
-        if let Err(error) = self.pool.run(move || resolver.look_up(name)) {
-            tracing::warn!(host = &*host, %error, "cannot start a thread to look a name up");
-            for question in lock(&self.names).remove(&host).into_iter().flatten() {
+    fn schedule(self: &Arc<Self>, name: Name) {
+        let (resolver, asked) = (Arc::clone(self), name.clone());
+        if let Err(error) = self.pool.run(move || resolver.look_up(asked)) {
+            tracing::warn!(host = &*name.0, %error, "cannot start a thread to look a name up");
+            let waiting = lock(&self.names).remove(&name);
+            for question in waiting.into_iter().flatten() {
                 (question.answer)(Err(error.kind()));
             }
         }
     }
 
-    /// Answers all who have asked for `host` before now.
-    fn look_up(self: &Arc<Self>, host: Arc<str>) {
-        let mut asked = match lock(&self.names).get_mut(&host) {
+    /// Answers all who have asked for a name before now.
+    fn look_up(self: &Arc<Self>, name: Name) {
+        let mut asked = match lock(&self.names).get_mut(&name) {
             Some(waiting) => std::mem::take(waiting),
             None => return,
         };
         asked.retain(|question| question.wanted.strong_count() > 0);
         if !asked.is_empty() {
-            let found = (self.look_up)(&host).map_err(|error| {
-                tracing::debug!(host = &*host, %error, "the name does not resolve");
-                io::ErrorKind::NotFound
-            });
+            let found = self.find(&name);
             for question in asked {
                 if question.wanted.strong_count() > 0 {
-                    (question.answer)(found.as_deref().map_err(|kind| *kind).and_then(|addrs| {
-                        let with_port = |addr: &SocketAddr| {
-                            let mut addr = *addr;
-                            addr.set_port(question.port);
-                            addr
-                        };
-                        let addrs: Arc<[_]> = addrs.iter().map(with_port).collect();
-                        if addrs.is_empty() {
-                            Err(io::ErrorKind::NotFound)
-                        } else {
-                            Ok(addrs)
-                        }
-                    }));
+                    (question.answer)(found.clone());
                 }
             }
         }
         // Those who have asked meanwhile go to the end of the queue, behind other names.
         let mut names = lock(&self.names);
-        if names.get(&host).is_some_and(Vec::is_empty) {
-            names.remove(&host);
+        if names.get(&name).is_some_and(Vec::is_empty) {
+            names.remove(&name);
         } else {
             drop(names);
-            self.schedule(host);
+            self.schedule(name);
+        }
+    }
+
+    fn find(&self, (host, port): &Name) -> Answer {
+        let by = Arc::clone(&lock(&self.by));
+        // Whoever asks for this name after a panic is to have an answer, too.
+        let found = catch_unwind(AssertUnwindSafe(|| by.resolve(host, *port)));
+        let found = found.unwrap_or_else(|_| {
+            tracing::error!(host = &**host, "looking a name up panicked");
+            Err(io::ErrorKind::Other.into())
+        });
+        match found {
+            Ok(addresses) if !addresses.is_empty() => Ok(addresses.into()),
+            Ok(_) => Err(io::ErrorKind::NotFound),
+            Err(error) => {
+                tracing::debug!(host = &**host, %error, "the name does not resolve");
+                Err(io::ErrorKind::NotFound)
+            }
         }
     }
 }

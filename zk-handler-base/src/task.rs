@@ -1,7 +1,6 @@
 //! Background futures, polled by the [workers](crate::callbacks).
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use zk_client::Task;
 
 use crate::callbacks::Workers;
-use crate::threads::lock;
+use crate::threads::{contained, lock};
 
 /// Nothing to do until it is woken. Also when the task has ended.
 const WAITING: u8 = 0;
@@ -49,19 +48,20 @@ impl RunningTask {
             return;
         };
         let waker = Waker::from(Arc::clone(&self));
-        let polled = catch_unwind(AssertUnwindSafe(move || {
-            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(()) => None,
-                Poll::Pending => Some(future),
-            }
-        }));
+        let polled =
+            contained(
+                move || match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(()) => None,
+                    Poll::Pending => Some(future),
+                },
+            );
         match polled {
-            Ok(None) => {}
-            Ok(Some(future)) => {
+            Some(None) => {}
+            Some(Some(future)) => {
                 *lock(&self.future) = Some(future);
                 self.rest();
             }
-            Err(_) => tracing::error!("a background task panicked and has ended"),
+            None => tracing::error!("a background task panicked and has ended"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
-use zk_handler_base::{Base, Workers, clock};
+use zk_handler_base::{Base, Limits, Resolve, Workers, clock};
 use zk_proto::ServerAddr;
 
 use crate::home::Home;
@@ -46,7 +46,20 @@ impl SmolHandler {
     /// # drop(handler);
     /// ```
     pub fn on(spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
-        Self::with(std::process::id, |_| Home::given(Box::new(spawn)))
+        Self::with(std::process::id, |_| Home::Given(Box::new(spawn)))
+    }
+
+    /// The same handler, and all clones of it, with these limits for callbacks.
+    pub fn limits(self, limits: Limits) -> Self {
+        self.base.workers.set_limits(limits);
+        self
+    }
+
+    /// The same handler, with its clones and clients, which now looks names up by `resolve`
+    /// instead of asking the operating system.
+    pub fn resolve_by(self, resolve: impl Resolve) -> Self {
+        self.base.resolver.resolve_by(Arc::new(resolve));
+        self
     }
 
     /// How many threads this handler has at the moment: none before the first client is driven,
@@ -58,12 +71,12 @@ impl SmolHandler {
     /// How many tasks of this handler are there: one for each client that is driven or is closing
     /// its connection, and those in the background.
     pub fn tasks(&self) -> usize {
-        self.runtime.home().tasks()
+        self.base.tasks.running()
     }
 
     fn with(process_id: fn() -> u32, home: impl FnOnce(&Base) -> Home) -> Self {
-        let base = Base::new(process_id);
-        let runtime = Arc::new(Smol::new(home(&base)));
+        let base = Base::new(process_id, Limits::new());
+        let runtime = Arc::new(Smol(home(&base)));
         Self { base, runtime }
     }
 }
@@ -78,7 +91,7 @@ impl fmt::Debug for SmolHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SmolHandler")
             .field("base", &self.base)
-            .field("tasks", &self.tasks())
+            .field("runtime", &self.runtime)
             .finish_non_exhaustive()
     }
 }
@@ -109,15 +122,19 @@ impl Handler for SmolHandler {
     }
 
     fn spawn(&self, task: Task) {
-        Base::spawn(&*self.runtime, task);
+        self.base.spawn(&*self.runtime, task);
     }
 
     fn dispatch(&self, client: ClientId, callback: Callback) {
         self.base.dispatch(client, callback);
     }
 
+    fn run_blocking(&self, work: Callback) {
+        self.base.run_blocking(work);
+    }
+
     fn may_block(&self) -> bool {
-        let safe = !self.runtime.home().is_here();
+        let safe = !self.base.tasks.were_polled_here();
         if safe {
             Workers::about_to_block();
         }

@@ -55,6 +55,7 @@ use std::sync::Arc;
 use zk_client::{Client, Connect};
 
 pub use handler::SmolHandler;
+pub use zk_handler_base::{Limits, Resolve};
 
 /// Starts a client on a handler of its own, with a thread of its own: await it.
 ///

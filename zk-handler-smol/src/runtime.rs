@@ -15,17 +15,7 @@ use crate::home::Home;
 
 /// The reactor, and where tasks run.
 #[derive(Debug)]
-pub(crate) struct Smol(Home);
-
-impl Smol {
-    pub(crate) fn new(home: Home) -> Self {
-        Self(home)
-    }
-
-    pub(crate) fn home(&self) -> &Home {
-        &self.0
-    }
-}
+pub(crate) struct Smol(pub(crate) Home);
 
 impl Runtime for Smol {
     type Socket = Stream;

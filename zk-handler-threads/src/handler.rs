@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
 use zk_handler_base::{
-    BlockingPool, Limits, Process, Resolver, RunningTask, Threads, Workers, clock, lock,
+    BlockingPool, Limits, Process, Resolve, Resolver, RunningTask, Threads, Workers, clock, lock,
 };
 use zk_proto::ServerAddr;
 
@@ -25,6 +25,7 @@ pub struct ThreadsHandler {
 struct Shared {
     around: Surroundings,
     words: Arc<BlockingPool>,
+    blocking: Arc<BlockingPool>,
     identity: OnceLock<String>,
     /// Where to post to the loop, if one was started. It may have ended.
     io_loop: Mutex<Option<Arc<Inbox>>>,
@@ -39,6 +40,13 @@ impl ThreadsHandler {
     /// The limits of a handler.
     pub fn builder() -> ThreadsHandlerBuilder {
         ThreadsHandlerBuilder::new()
+    }
+
+    /// The same handler, with its clones and clients, which now looks names up by `resolve`
+    /// instead of asking the operating system.
+    pub fn resolve_by(self, resolve: impl Resolve) -> Self {
+        self.shared.around.resolver.resolve_by(Arc::new(resolve));
+        self
     }
 
     /// How many threads this handler has at the moment: none before the first client is driven,
@@ -119,6 +127,10 @@ impl Handler for ThreadsHandler {
         }
     }
 
+    fn run_blocking(&self, work: Callback) {
+        self.shared.blocking.run_mechanism(work);
+    }
+
     fn may_block(&self) -> bool {
         if is_loop_thread() {
             return false;
@@ -157,7 +169,7 @@ pub struct ThreadsHandlerBuilder {
 impl ThreadsHandlerBuilder {
     fn new() -> Self {
         Self {
-            limits: Limits::default(),
+            limits: Limits::new(),
             look_ups: 4,
             words: 4,
             process_id: std::process::id,
@@ -167,14 +179,14 @@ impl ThreadsHandlerBuilder {
     /// How many callbacks run at the same time, those that block not counted. Default: the number
     /// of processors, at most 4.
     pub fn parallel_callbacks(&mut self, threads: usize) -> &mut Self {
-        self.limits.parallel = threads.max(1);
+        self.limits = self.limits.parallel_callbacks(threads);
         self
     }
 
     /// How many threads there are for callbacks at most, those that block included. Beyond that
     /// callbacks wait, and a warning is logged. Default 64.
     pub fn max_callback_threads(&mut self, threads: usize) -> &mut Self {
-        self.limits.workers = threads.max(1);
+        self.limits = self.limits.max_callback_threads(threads);
         self
     }
 
@@ -182,18 +194,19 @@ impl ThreadsHandlerBuilder {
     /// one more thread. For callbacks that sleep, or wait for something else than this crate's
     /// results; for those a thread is added at once. Default 20 ms.
     pub fn patience(&mut self, patience: Duration) -> &mut Self {
-        self.limits.patience = patience;
+        self.limits = self.limits.patience(patience);
         self
     }
 
     /// How long a callback thread with nothing to do stays. Default 5 s; none stays when no client
     /// is left.
     pub fn linger(&mut self, linger: Duration) -> &mut Self {
-        self.limits.linger = linger;
+        self.limits = self.limits.linger(linger);
         self
     }
 
-    /// How many names are looked up at the same time. Default 4.
+    /// How many names are looked up at the same time; those that have taken longer than a second
+    /// do not count. Default 4.
     pub fn max_look_ups(&mut self, threads: usize) -> &mut Self {
         self.look_ups = threads.max(1);
         self
@@ -220,6 +233,7 @@ impl ThreadsHandlerBuilder {
         };
         let shared = Shared {
             words: pool("zk-word", self.words),
+            blocking: BlockingPool::for_mechanisms(threads.clone()),
             around,
             identity: OnceLock::new(),
             io_loop: Mutex::new(None),

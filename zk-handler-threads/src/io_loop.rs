@@ -90,6 +90,8 @@ struct IoLoop {
     ready: Vec<usize>,
     /// Links that are closing, by the moment when that takes too long.
     closing: VecDeque<(Instant, usize, u64)>,
+    /// Those of them that have more to be read right away.
+    unread: Vec<(usize, u64)>,
     // Kept for reuse.
     buffer: Box<[u8]>,
     send_buffer: Vec<u8>,
@@ -121,6 +123,7 @@ impl IoLoop {
             deadlines: Deadlines::default(),
             ready: Vec::new(),
             closing: VecDeque::new(),
+            unread: Vec::new(),
             buffer: vec![0; READ].into_boxed_slice(),
             send_buffer: Vec::new(),
             actions: Vec::new(),
@@ -134,6 +137,7 @@ impl IoLoop {
         loop {
             self.read_letters();
             self.look_at_clock();
+            self.close_on_all();
             self.serve_all();
             let idle = self.clients.is_empty() && self.links.is_empty();
             if idle && self.inbox.close_if_empty() {
@@ -147,7 +151,8 @@ impl IoLoop {
     }
 
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
-        let may_sleep = self.ready.is_empty() && self.inbox.prepare_sleep();
+        let rests = self.ready.is_empty() && self.unread.is_empty();
+        let may_sleep = rests && self.inbox.prepare_sleep();
         let limit = if may_sleep {
             self.time_to_sleep()
         } else {
@@ -223,11 +228,7 @@ impl IoLoop {
                 break;
             }
             self.closing.pop_front();
-            if self
-                .links
-                .get(place)
-                .is_some_and(|link| link.serial == serial)
-            {
+            if self.is_still(place, serial) {
                 self.drop_link(place);
             }
         }
@@ -285,7 +286,7 @@ impl IoLoop {
                 Ok(After::Finished) => drop(self.remove(client)),
                 Err(_) => {
                     tracing::error!("driving a client panicked; it is given up, others go on");
-                    self.remove(client).into_iter().for_each(abandon);
+                    self.give_up(client);
                 }
             }
         }
@@ -299,11 +300,17 @@ impl IoLoop {
                 abandon(core);
             }
         }
-        for client in self.clients.drain() {
-            client.bell.close();
-            abandon(client.core);
+        for client in self.clients.places() {
+            self.give_up(client);
         }
         self.links = Slab::default();
+    }
+
+    fn give_up(&mut self, client: usize) {
+        if catch_unwind(AssertUnwindSafe(|| self.say_farewell(client))).is_err() {
+            tracing::error!("a client that was given up panicked when it closed its session");
+        }
+        self.remove(client).into_iter().for_each(abandon);
     }
 }
 

@@ -31,8 +31,9 @@
 //!   that takes the blocked one's place, up to a
 //!   [limit](ThreadsHandlerBuilder::max_callback_threads). The callbacks of its own client wait
 //!   behind it: a callback that waits for *another callback* of its client waits for ever.
-//! * **`zk-resolve`** threads look names up. A name whose name servers are silent takes one of
-//!   them; a name that is being looked up is not looked up twice.
+//! * **`zk-resolve`** threads look names up, before each attempt to connect, by the operating system
+//!   or by a [`Resolve`] of yours. A name whose name servers are silent takes one of them, and is
+//!   made up for; a name that is being looked up is not looked up twice.
 //!
 //! All of them end when there is nothing left to do for them. Clients keep their handler alive:
 //! dropping your own handle to it changes nothing for them.
@@ -63,6 +64,7 @@ use std::sync::Arc;
 use zk_client::{Client, Connect};
 
 pub use handler::{ThreadsHandler, ThreadsHandlerBuilder};
+pub use zk_handler_base::Resolve;
 
 /// Starts a client on a handler of its own: wait for it, or await it.
 ///

@@ -34,6 +34,8 @@ const SHORT_MEANS_DONE: bool = cfg!(any(target_os = "linux", target_os = "androi
 /// How much is read at once, as long as no more is known to come. A large frame of which this has
 /// arrived is then read straight into its place, and little of it is copied.
 const BITE: usize = 64 << 10;
+/// How often a connection that is closing is read in a row: its peer may send without end.
+const READS: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -276,7 +278,8 @@ impl Link {
     }
 
     /// Goes on closing: writes what is left, says that there is no more, and waits for the peer to
-    /// do so, so that what was written is not lost. `true`: it is over.
+    /// do so, so that what was written is not lost. `true`: it is over. Otherwise there may be more
+    /// to do at once, if it [is readable](Self::is_readable).
     pub(crate) fn close_on(&mut self, buffer: &mut [u8]) -> bool {
         self.write();
         let Stage::Up(socket) = &mut self.stage else {
@@ -295,13 +298,14 @@ impl Link {
             // Shut down before; or lent to a thread that is writing.
             None => {}
         }
-        loop {
+        for _ in 0..READS {
             match socket.advance(buffer) {
                 None => return false,
                 Some(News::Lost(_)) => return true,
                 Some(News::Connected | News::Data(_) | News::Lent(_)) => {}
             }
         }
+        false
     }
 }
 

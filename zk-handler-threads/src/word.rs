@@ -5,13 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use zk_client::{AsyncResult, Completer, Error};
-use zk_handler_base::{BlockingPool, Resolver, clock};
+use zk_client::AsyncResult;
+use zk_handler_base::{BlockingPool, MAX_ANSWER, Promise, Resolver, clock, text};
 use zk_proto::ServerAddr;
-use zk_session::LinkError;
-
-/// The longest answer that is taken.
-const MAX_ANSWER: u64 = 16 << 20;
 
 /// Sends `word` to `server` and reads the answer to its end, within `limit`.
 pub(crate) fn ask(
@@ -21,13 +17,13 @@ pub(crate) fn ask(
     word: [u8; 4],
     limit: Duration,
 ) -> AsyncResult<String> {
-    let (completer, result) = AsyncResult::pair();
+    let (mut promise, result) = Promise::new();
     // A limit further away than the clock can say is none worth speaking of.
     let now = clock::now();
     let until = now
         .checked_add(limit)
         .unwrap_or(now + Duration::from_secs(3600));
-    let (resolver, mut promise) = (Arc::clone(resolver), Promise(Some(completer)));
+    let resolver = Arc::clone(resolver);
     let job = move || {
         let answer = exchange(&resolver, &server, word, until).map_err(|error| {
             tracing::debug!(%server, %error, "a four-letter word was not answered");
@@ -51,7 +47,7 @@ fn exchange(
     stream.set_write_timeout(Some(left(until)?))?;
     stream.write_all(&word)?;
     let mut answer = Vec::new();
-    let mut limited = (&mut stream).take(MAX_ANSWER + 1);
+    let mut limited = (&mut stream).take(MAX_ANSWER as u64 + 1);
     loop {
         limited.get_ref().set_read_timeout(Some(left(until)?))?;
         let mut piece = [0; 4096];
@@ -65,11 +61,10 @@ fn exchange(
             Err(error) => return Err(error),
         }
     }
-    if answer.len() as u64 > MAX_ANSWER {
+    if answer.len() > MAX_ANSWER {
         return Err(ErrorKind::InvalidData.into());
     }
-    Ok(String::from_utf8(answer)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(text(answer))
 }
 
 fn addresses(
@@ -115,22 +110,5 @@ fn left(until: Instant) -> io::Result<Duration> {
         Err(ErrorKind::TimedOut.into())
     } else {
         Ok(left)
-    }
-}
-
-/// Sees to it that there is an answer, also if there is no thread to get one.
-struct Promise(Option<Completer<String>>);
-
-impl Promise {
-    fn keep(&mut self, answer: Result<String, ErrorKind>) {
-        if let Some(completer) = self.0.take() {
-            completer.complete(answer.map_err(|kind| Error::Command(LinkError::Io(kind))));
-        }
-    }
-}
-
-impl Drop for Promise {
-    fn drop(&mut self) {
-        self.keep(Err(ErrorKind::Other));
     }
 }

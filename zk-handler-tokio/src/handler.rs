@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
-use zk_handler_base::{Base, Runtime, Workers, clock};
+use zk_handler_base::{Base, Limits, Resolve, Runtime, Workers, clock};
 use zk_proto::ServerAddr;
 
 use crate::runtime::Tokio;
@@ -43,15 +43,34 @@ impl TokioHandler {
         handler
     }
 
+    /// The same handler, and all clones of it, with these limits for callbacks.
+    pub fn limits(self, limits: Limits) -> Self {
+        self.base.workers.set_limits(limits);
+        self
+    }
+
+    /// The same handler, with its clones and clients, which now looks names up by `resolve`
+    /// instead of asking the operating system.
+    pub fn resolve_by(self, resolve: impl Resolve) -> Self {
+        self.base.resolver.resolve_by(Arc::new(resolve));
+        self
+    }
+
     /// How many threads of its own this handler has at the moment: for callbacks and look-ups, and
     /// soon none again after the last client was closed.
     pub fn threads(&self) -> usize {
         self.base.threads.running()
     }
 
+    /// How many tasks of this handler are there: one for each client that is driven or is closing
+    /// its connection, and those in the background.
+    pub fn tasks(&self) -> usize {
+        self.base.tasks.running()
+    }
+
     fn unsettled(process_id: fn() -> u32) -> Self {
         Self {
-            base: Base::new(process_id),
+            base: Base::new(process_id, Limits::new()),
             runtime: Arc::default(),
         }
     }
@@ -118,12 +137,16 @@ impl Handler for TokioHandler {
 
     fn spawn(&self, task: Task) {
         if let Some(runtime) = self.runtime() {
-            Base::spawn(&**runtime, task);
+            self.base.spawn(&**runtime, task);
         }
     }
 
     fn dispatch(&self, client: ClientId, callback: Callback) {
         self.base.dispatch(client, callback);
+    }
+
+    fn run_blocking(&self, work: Callback) {
+        self.base.run_blocking(work);
     }
 
     fn may_block(&self) -> bool {

@@ -57,6 +57,7 @@ use std::sync::Arc;
 use zk_client::{Client, Connect};
 
 pub use handler::{TokioHandler, blocking};
+pub use zk_handler_base::{Limits, Resolve};
 
 /// Starts a client on the runtime that this is called in: await it.
 ///

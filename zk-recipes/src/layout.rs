@@ -29,3 +29,15 @@
 
 /// What stands in the names of a party's members.
 pub const PARTY: &str = "__party__";
+
+/// The child of a double barrier that says that all are there.
+pub const READY: &str = "ready";
+
+/// What the names of items begin with; the priority, a dash and the counter follow.
+pub const ENTRY: &str = "entry";
+
+/// Where a locking queue has its items.
+pub const ENTRIES: &str = "entries";
+
+/// Where a locking queue has its claims, under the names of the items.
+pub const TAKEN: &str = "taken";

@@ -12,14 +12,18 @@
 #![warn(clippy::disallowed_methods)]
 
 mod again;
+pub mod barrier;
 pub mod cache;
 mod cell;
 mod changes;
+pub mod counter;
 mod either;
 pub mod layout;
+mod mine;
 pub mod party;
 mod pending;
 pub mod persistent_node;
+mod together;
 pub mod tree_cache;
 pub mod watch;
 
@@ -28,7 +32,9 @@ pub use changes::{Calls, Changes};
 pub use pending::Pending;
 
 // What is there.
+pub use barrier::Barrier;
 pub use cache::Cache;
+pub use counter::Counter;
 pub use party::{Party, ShallowParty};
 pub use persistent_node::PersistentNode;
 pub use tree_cache::TreeCache;

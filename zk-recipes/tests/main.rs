@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod barrier;
 mod caches;
+mod counter;
 mod members;
+mod stage;
 mod universe;
 mod watches;

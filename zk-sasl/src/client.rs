@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use zk_proto::ServerAddr;
-use zk_session::{Challenge, Mechanism, MechanismFactory, SaslError, Step};
+use zk_session::{AuthFailure, Challenge, Mechanism, MechanismFactory, SaslError, Step};
 
 use crate::directives::{Directives, put_quoted};
 use crate::proof::{Hex, Inputs, NONCE_COUNT, hashed, hex, same, text, wire};
@@ -13,19 +13,20 @@ use crate::{DIGEST_URI, Error};
 /// The longest challenge (RFC 2831, 2.1.1).
 const LIMIT: usize = 2048;
 
+/// What can be done about a server that does not even send a challenge.
+const REFUSED: &str = "it is in FIPS mode, which is the default since 3.9.6, or knows Kerberos only: \
+    start the servers with -Dzookeeper.fips-mode=false, or sign in by Kerberos (feature sasl-gssapi)";
+
 /// SASL DIGEST-MD5 with a name and a password, on every connection.
 ///
 /// The realm is the first one of the server's challenge. Deprecated cryptography: whoever listens
 /// can guess at the password at leisure. `Debug` does not show it.
 ///
 /// What becomes of it is the session's: [`AuthFailure::SaslRefused`] for a wrong name or password,
+/// [`AuthFailure::MechanismRefused`] for a server that does not take DIGEST-MD5, as in FIPS mode,
 /// [`AuthFailure::SaslUnsupported`] for a server without SASL, [`AuthFailure::Sasl`] with an
 /// [`Error`] as its text for a challenge that makes no sense or a server that does not know the
 /// password itself.
-///
-/// [`AuthFailure::SaslRefused`]: zk_session::AuthFailure::SaslRefused
-/// [`AuthFailure::SaslUnsupported`]: zk_session::AuthFailure::SaslUnsupported
-/// [`AuthFailure::Sasl`]: zk_session::AuthFailure::Sasl
 #[derive(Clone)]
 pub struct DigestMd5(Arc<Account>);
 
@@ -101,6 +102,19 @@ impl Mechanism for Exchange {
             .map_err(|error| SaslError::new(format!("DIGEST-MD5: {error}")))?;
         self.stage = stage;
         Ok(step)
+    }
+
+    fn refused(&self) -> AuthFailure {
+        match self.stage {
+            // Of a server that takes the mechanism, an empty token is owed a challenge.
+            Stage::Begun { .. } => AuthFailure::MechanismRefused {
+                mechanism: "DIGEST-MD5",
+                advice: REFUSED,
+            },
+            Stage::Initial { .. } | Stage::Responded { .. } | Stage::Over => {
+                AuthFailure::SaslRefused
+            }
+        }
     }
 }
 

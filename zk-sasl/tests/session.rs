@@ -88,6 +88,13 @@ impl Peer {
         changes
     }
 
+    /// What the session has to say.
+    fn sent(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        while self.session.poll_transmit(self.now, self.conn, &mut out) > 0 {}
+        out
+    }
+
     /// The connection breaks, and there is another.
     fn reconnect(&mut self) {
         let (now, conn) = (self.now, self.conn);
@@ -156,6 +163,52 @@ fn a_wrong_password_and_an_unknown_user_are_refused() {
     ] {
         let failure = Peer::new(digest).failure(&mut server(bob(), 1));
         assert_eq!(failure, AuthFailure::SaslRefused);
+    }
+}
+
+/// What ZooKeeper 3.9.6 sends in FIPS mode, its default: the session, then to the first token a
+/// refusal with a null token, before it closes the connection.
+const FIPS_GREETING: &str =
+    "000000250000000000002710010000be6e8000000000001072d26e8e1738efdfa0577494b85765d900";
+const FIPS_REQUEST: &str = "0000000c000000010000006600000000";
+const FIPS_REFUSAL: &str = "00000014000000010000000000000000ffffff8dffffffff";
+/// The same from a server that requires SASL.
+const FIPS_REFUSAL_REQUIRED: &str = "00000014000000010000000000000000ffffff84ffffffff";
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = (0..text.len()).step_by(2);
+    digits
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_server_in_fips_mode_is_named_as_such() {
+    for refusal in [FIPS_REFUSAL, FIPS_REFUSAL_REQUIRED] {
+        let mut peer = Peer::new(DigestMd5::new("bob", "secret"));
+        peer.session.handle_connected(peer.now, peer.conn);
+        let sent = peer.sent();
+        assert!(!sent.is_empty());
+        peer.session
+            .handle_data(peer.now, peer.conn, &unhex(FIPS_GREETING));
+        assert_eq!(peer.sent(), unhex(FIPS_REQUEST));
+        peer.session
+            .handle_data(peer.now, peer.conn, &unhex(refusal));
+        let failure = std::iter::from_fn(|| peer.session.poll_event()).find_map(|event| {
+            let Event::StateChanged { reason, .. } = event else {
+                return None;
+            };
+            Some(reason)
+        });
+        let Some(StateReason::AuthFailed(failure)) = failure else {
+            panic!("{failure:?}");
+        };
+        let text = failure.to_string();
+        let AuthFailure::MechanismRefused { mechanism, .. } = failure else {
+            panic!("{failure:?}");
+        };
+        assert_eq!(mechanism, "DIGEST-MD5");
+        assert!(text.contains("-Dzookeeper.fips-mode=false"), "{text}");
     }
 }
 

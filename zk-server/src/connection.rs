@@ -60,8 +60,9 @@ pub(crate) enum Stage {
     },
     /// A four-letter word has been asked.
     Asked,
-    /// Closed. Only output is left, until the deadline.
-    Gone { deadline: Instant },
+    /// Closed. Only output is left, until the deadline. Without one it is held back, and the driver
+    /// has not been told.
+    Gone { deadline: Option<Instant> },
 }
 
 /// A connect request that the leader has not answered.
@@ -239,7 +240,8 @@ impl Stage {
     /// When something happens by itself.
     pub(crate) fn deadline(self) -> Option<Instant> {
         match self {
-            Self::Greeting { deadline } | Self::Gone { deadline } => Some(deadline),
+            Self::Greeting { deadline } => Some(deadline),
+            Self::Gone { deadline } => deadline,
             Self::Opening(_) | Self::Active { .. } | Self::Asked => None,
         }
     }

@@ -6,7 +6,7 @@ use zk_proto::{ErrorCode, OpCode, SessionId};
 
 use crate::ConnId;
 
-/// Which request a fault waits for. Everything that is not said matches.
+/// Which request a fault waits for: a credential is one, too. Everything that is not said matches.
 ///
 /// ```
 /// # use zk_proto::OpCode;
@@ -93,10 +93,10 @@ pub enum Fault {
     CutAfter,
     /// The request is not executed; this is the answer.
     Answer(ErrorCode),
-    /// The request is executed. Its reply and all that follows on the connection wait until
-    /// `release`.
+    /// The request is executed. Its reply and all that follows on the connection, its orderly end
+    /// included, wait until `release`.
     Hold,
-    /// The same, for this time.
+    /// The same, for this time. Other holds and delays of the connection are waited for as well.
     Delay(Duration),
     /// The request is executed. Every byte of the reply but those of its length is wrong.
     Corrupt,

@@ -59,8 +59,8 @@
 //! * A local session ends with its connection, and is not upgraded.
 //! * Nodes with a time to live are allowed, and the whitelist of four-letter words is `*`, unless the
 //!   [`Options`] say otherwise.
-//! * A client that does not read is answered no more, and closed at last; so is one with watches
-//!   beyond measure.
+//! * A client that does not read is answered no more, and closed at last; so is one that watches
+//!   beyond measure, or asks for too much in one request.
 //!
 //! # Features
 //!

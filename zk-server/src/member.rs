@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use zk_proto::SessionId;
@@ -26,9 +26,6 @@ mod shared;
 pub(crate) use mode::Mode;
 pub use mode::Role;
 pub(crate) use shared::Shared;
-
-/// How long what is left of the output may take after a connection was closed.
-const LINGER: Duration = Duration::from_secs(10);
 
 /// What a driver is to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -157,8 +154,8 @@ impl Member {
         while let Some(&(at, conn)) = shared.releases.first().filter(|(at, _)| *at <= now) {
             shared.releases.remove(&(at, conn));
             if let Some(connection) = self.conns.get_mut(&conn) {
-                connection.client.output.release();
-                shared.announce(&mut connection.client);
+                connection.client.output.release_due(now);
+                shared.released(&mut connection.client);
             }
         }
         if shared.flush_at.is_some_and(|at| at <= now) {
@@ -247,6 +244,12 @@ impl Member {
         self.conns.get(&conn)?.client.session()
     }
 
+    /// The number of watches that a connection has set and that have not fired. One that stays counts
+    /// twice: for the node and for its children.
+    pub fn watches_of(&self, conn: ConnId) -> usize {
+        self.shared.watches.count_of(conn)
+    }
+
     /// Takes one session that has been heard of, where the leader is at hand.
     pub(crate) fn pop_touched(&mut self) -> Option<SessionId> {
         let session = self.shared.touched.pop()?;
@@ -285,19 +288,18 @@ impl Member {
         }
         shared.detach(client);
         client.waiting.clear();
-        client.output.release();
         let abort = ending == Ending::Abort;
         if abort || client.output.len() == 0 {
             self.conns.remove(&conn);
-        } else {
-            let deadline = shared.clock.now() + LINGER;
-            client.stage = Stage::Gone { deadline };
-            shared.deadlines.insert((deadline, conn));
-            let count = shared.per_address.entry(client.peer.ip()).or_default();
-            *count += 1;
-            shared.announce(client);
+            shared.outputs.push_back(Output::Close { conn, abort });
+            return;
         }
-        shared.outputs.push_back(Output::Close { conn, abort });
+        client.stage = Stage::Gone { deadline: None };
+        let count = shared.per_address.entry(client.peer.ip()).or_default();
+        *count += 1;
+        let releases = client.output.releases().map(|at| (at, conn));
+        shared.releases.extend(releases);
+        shared.released(client);
     }
 
     /// Closes the connections that have to go by what happened elsewhere.

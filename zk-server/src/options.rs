@@ -66,6 +66,9 @@ impl Options {
     /// The longest tick: one hour.
     pub const MAX_TICK: Duration = Duration::from_secs(3600);
 
+    /// What is longer is as long as this: a hundred years.
+    const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
     /// The defaults of a ZooKeeper 3.9 with the sample configuration, but with nodes that have a
     /// time to live, and `*` as whitelist.
     pub fn new() -> Self {
@@ -212,7 +215,7 @@ impl Options {
     /// How long a connection may be without a session. Default 10 s.
     #[must_use]
     pub fn greeting_timeout(mut self, timeout: Duration) -> Self {
-        self.greeting_timeout = timeout;
+        self.greeting_timeout = timeout.min(Self::FOREVER);
         self
     }
 
@@ -220,7 +223,7 @@ impl Options {
     /// (`znode.container.checkIntervalMs`). At least 1 ms, default 60 s.
     #[must_use]
     pub fn reap_interval(mut self, interval: Duration) -> Self {
-        self.reap_interval = interval.max(Duration::from_millis(1));
+        self.reap_interval = interval.clamp(Duration::from_millis(1), Self::FOREVER);
         self
     }
 

@@ -86,6 +86,21 @@ pub fn read(
     Ok(())
 }
 
+/// Whether several reads at once show more than `room` bytes.
+pub(crate) fn exceeds(tree: &Tree, ops: &[ReadOp<'_>], room: usize) -> bool {
+    let mut left = room;
+    let mut take = |bytes| {
+        let rest = left.checked_sub(bytes);
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    !ops.iter().all(|op| match (op, tree.node(op.path())) {
+        (_, None) => true,
+        (ReadOp::GetData { .. }, Some(node)) => take(node.data().map_or(0, <[u8]>::len)),
+        (ReadOp::GetChildren { .. }, Some(node)) => node.children().all(|name| take(name.len())),
+    })
+}
+
 fn readable<'t>(tree: &'t Tree, caller: &Caller<'_>, path: &str) -> Result<&'t Znode, ErrorCode> {
     let node = tree.node(path).ok_or(ErrorCode::NO_NODE)?;
     caller.check(node.acl(), Perms::READ)?;

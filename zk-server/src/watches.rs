@@ -105,6 +105,11 @@ impl Watches {
         self.data.bytes_of(conn) + self.child.bytes_of(conn)
     }
 
+    /// The number of paths that a connection watches, in both registries.
+    pub(crate) fn count_of(&self, conn: ConnId) -> usize {
+        self.data.count_of(conn) + self.child.count_of(conn)
+    }
+
     /// The number of pairs of a connection and a path.
     pub(crate) fn count(&self) -> usize {
         self.data.count() + self.child.count()

@@ -165,6 +165,14 @@ pub enum LinkError {
     /// No usable session within the attempt's share of the session timeout.
     #[error("no answer in time")]
     ConnectTimeout,
+    /// The SASL mechanism had no token within the attempt's share of the session timeout.
+    #[error(
+        "the SASL mechanism has no token in time: is what it asks, such as the Kerberos server, reachable?"
+    )]
+    SaslTimeout,
+    /// The SASL mechanism cannot go on now, and may on another connection.
+    #[error("SASL: {0}")]
+    Sasl(SaslError),
     /// Two thirds of the session timeout passed without a byte from the server.
     #[error("the server has gone silent")]
     Silent,
@@ -288,13 +296,26 @@ impl LayerError {
 pub struct SaslError {
     /// What happened and what to do, for a person.
     pub message: String,
+    /// May it be different on another connection? If so the attempt fails with
+    /// [`LinkError::Sasl`], and the session goes on trying.
+    pub temporary: bool,
 }
 
 impl SaslError {
-    /// An error that reads `message`.
+    /// An error that reads `message`, and that ends the session.
     pub fn new(message: impl Into<String>) -> Self {
+        let message = message.into();
+        let temporary = false;
+        Self { message, temporary }
+    }
+
+    /// An error that reads `message`, and that says nothing about the credentials: what the
+    /// mechanism depends on is out of reach.
+    pub fn temporary(message: impl Into<String>) -> Self {
+        let temporary = true;
         Self {
-            message: message.into(),
+            temporary,
+            ..Self::new(message)
         }
     }
 }

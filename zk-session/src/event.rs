@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use zk_proto::{EventType, Reply, ServerAddr, Zxid};
 
-use crate::{ConnId, LinkError, RequestError, RequestId, SaslError, TimerId, WatchId};
+use crate::{ConnId, LinkError, RequestError, RequestId, SaslError, SaslWork, TimerId, WatchId};
 
 /// Something the driver must do. Exhaustive on purpose: a new action must break every loop.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,12 +30,13 @@ pub enum Action {
         abort: bool,
     },
     /// Work out the next SASL token, for mechanisms that answered
-    /// [`Step::Later`](crate::Step::Later), and report `handle_sasl`.
+    /// [`Step::Later`](crate::Step::Later), and report `handle_sasl`. With a `Core` of `zk-client`,
+    /// its `authenticate` does both.
     Sasl {
         /// The connection.
         conn: ConnId,
-        /// The server's challenge; `None` before the first, or for a null token.
-        challenge: Option<Bytes>,
+        /// What to [run](SaslWork::run), where blocking is allowed.
+        work: SaslWork,
     },
 }
 
@@ -162,6 +162,16 @@ pub enum AuthFailure {
     /// The SASL exchange was refused by the server.
     #[error("the server refused the SASL authentication")]
     SaslRefused,
+    /// The server refused the mechanism itself, before it was told who is there: to DIGEST-MD5 this
+    /// happens in FIPS mode, the default of later releases of 3.9, and on servers that have
+    /// Kerberos only.
+    #[error("the server does not take the SASL mechanism {mechanism}: {advice}")]
+    MechanismRefused {
+        /// Its name, such as `DIGEST-MD5`.
+        mechanism: &'static str,
+        /// What to do about it, for a person.
+        advice: &'static str,
+    },
     /// The server cannot do SASL.
     #[error("the server is not set up for SASL")]
     SaslUnsupported,

@@ -1,6 +1,7 @@
 //! The names by which a session and its driver speak of things.
 
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
@@ -51,3 +52,30 @@ id!(
     TimerId,
     "timer-"
 );
+
+/// For maps from ids of this crate's own: they are consecutive, and nobody outside chooses them.
+pub(crate) type IdHash = BuildHasherDefault<IdHasher>;
+
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+/// 2^64 divided by the golden ratio: spreads consecutive numbers over all bits.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(8) ^ number).wrapping_mul(SPREAD);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

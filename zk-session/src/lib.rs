@@ -86,5 +86,5 @@ pub use liveness::KeepAlive;
 #[cfg(zk_planted)]
 pub use planted::Planted;
 pub use rng::Rng;
-pub use sasl::{Challenge, Mechanism, MechanismFactory, Step};
+pub use sasl::{Challenge, Mechanism, MechanismFactory, SaslWork, Step};
 pub use session::{Session, Stats};

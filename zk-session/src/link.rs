@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use zk_proto::{FrameDecoder, ServerAddr, SessionId, Xid, Zxid};
 
-use crate::{ConnId, Layer, LayerError, LinkError, Mechanism, Stranger};
+use crate::{ConnId, Layer, LayerError, LinkError, Stranger, sasl};
 
 /// No answer to a connect request is longer than this.
 pub(crate) const MAX_GREETING: usize = 4096;
@@ -39,8 +39,10 @@ pub(crate) enum Stage {
     },
     /// The SASL exchange goes on; the server has answered so often.
     Sasl {
-        mechanism: Box<dyn Mechanism>,
+        mechanism: sasl::Shared,
         answers: u32,
+        /// The next token is being worked out; it is not the server's turn.
+        at_work: bool,
     },
     /// So many credentials are sent and unanswered.
     Auth { schemes: VecDeque<String> },
@@ -136,6 +138,19 @@ impl Link {
             | Stage::Auth { .. }
             | Stage::Active { .. }
             | Stage::ClosingOld => LinkError::Io(kind),
+        }
+    }
+
+    /// What was not done in time.
+    pub(crate) fn too_late(&self) -> LinkError {
+        match self.stage {
+            Stage::Sasl { at_work: true, .. } => LinkError::SaslTimeout,
+            Stage::Connecting
+            | Stage::Greeting { .. }
+            | Stage::Sasl { at_work: false, .. }
+            | Stage::Auth { .. }
+            | Stage::Active { .. }
+            | Stage::ClosingOld => LinkError::ConnectTimeout,
         }
     }
 }

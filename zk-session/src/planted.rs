@@ -35,12 +35,16 @@ pub enum Planted {
     SkipAuth,
     /// What was not sent yet when the connection was lost is sent on the next one.
     KeepUnsent,
+    /// What waited for a connection when the session ended is sent in the next session.
+    KeepWaiting,
     /// The newest zxid seen is that of an event.
     SeenByEvent,
     /// A session that was given up is not closed.
     SkipCloseOld,
     /// A watch that is dropped stays registered.
     ForgetDrop,
+    /// It stays registered on the server alone.
+    LeaveWatches,
     /// Watches do not end with their session.
     KeepWatches,
     /// A reply reaches the request behind the one that it answers.

@@ -305,7 +305,8 @@ impl Session {
         self.drop_link(error, false);
     }
 
-    /// The driver's answer to [`Action::Sasl`].
+    /// The driver's answer to [`Action::Sasl`]: the token that the work has given. Ignored if the
+    /// connection is gone, or nobody waits for it.
     pub fn handle_sasl(&mut self, now: Instant, conn: ConnId, token: Result<Vec<u8>, SaslError>) {
         self.clock(now);
         if self.has_link(conn) {

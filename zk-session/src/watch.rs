@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use zk_proto::{Chroot, Zxid};
 
+use crate::id::IdHash;
 use crate::queue::WatchKind;
 use crate::{Event, Notice, StateReason, WatchId};
 
@@ -136,7 +137,7 @@ pub(crate) struct Watches {
     index: HashMap<Arc<str>, u32>,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    watchers: HashMap<WatchId, Watcher>,
+    watchers: HashMap<WatchId, Watcher, IdHash>,
     last_id: u64,
     last_serial: u64,
     /// Watchers that are registered, not those whose request is under way.
@@ -146,6 +147,8 @@ pub(crate) struct Watches {
     /// The path whose child event was derived from the event before, as long as a recursive
     /// registration serves it.
     derived: Option<Arc<str>>,
+    /// Kept for its room: the watchers that an event is for, and whether it is the end of them.
+    told: Vec<(WatchId, bool)>,
 }
 
 impl Watches {

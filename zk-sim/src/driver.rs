@@ -8,7 +8,7 @@ use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use zk_client::Core;
-use zk_session::{Action, ConnId, SaslError, Session, State as SessionState};
+use zk_session::{Action, ConnId, SaslWork, Session, State as SessionState};
 
 use crate::clock::Clock;
 use crate::executor::{Job, Place, Queue, Queued, lock};
@@ -37,6 +37,8 @@ struct Body {
     /// For when it is to be served without anything else happening.
     armed: Option<u64>,
     state: &'static str,
+    /// Tokens to be worked out once the session is left.
+    work: Vec<(ConnId, SaslWork)>,
     /// Kept for reuse.
     buffer: Vec<u8>,
 }
@@ -134,6 +136,9 @@ impl Driver {
         let now = lock(&self.clock).now(world.now());
         self.core
             .with(|session| body.turn(self, world, session, now));
+        for (conn, work) in body.work.drain(..) {
+            self.core.authenticate(conn, work);
+        }
         // The next `with` takes the loop for awake, and so would forget what those who were woken
         // by this one have asked for.
         if !self.core.prepare_sleep() {
@@ -289,10 +294,7 @@ impl Body {
                         link.closing = true;
                     }
                 }
-                Action::Sasl { conn, .. } => {
-                    let error = SaslError::new("the simulator has no I/O for a mechanism");
-                    session.handle_sasl(now, conn, Err(error));
-                }
+                Action::Sasl { conn, work } => self.work.push((conn, work)),
             }
         }
         any

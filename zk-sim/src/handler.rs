@@ -135,6 +135,11 @@ impl Handler for SimHandler {
         }
     }
 
+    /// At once, as far as the clock is concerned.
+    fn run_blocking(&self, work: Callback) {
+        self.spawn(Task::new(async move { work.run() }));
+    }
+
     fn may_block(&self) -> bool {
         false
     }

@@ -145,6 +145,10 @@ impl Inner {
 
     // Those who wait. --------------------------------------------------------------------------
 
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     pub(crate) fn ticket(&self, what: What) -> Ticket {
         Ticket {
             epoch: self.epoch,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use zk_proto::SessionId;
 use zk_session::{Call, Refused};
 
 use crate::Error;
@@ -63,6 +64,8 @@ pub(crate) struct Terms {
     pub(crate) past_bounds: bool,
     /// In this session and in no other.
     pub(crate) within: Option<SessionNumber>,
+    /// The same, by the session's id.
+    pub(crate) session: Option<SessionId>,
 }
 
 /// A session of a core, or the one that it waits for: two of these differ if a session was lost in
@@ -128,7 +131,9 @@ impl Inner {
         let now = terms.now;
         let result = if self.is_abandoned() {
             Err(Error::Closed { sent: false })
-        } else if terms.within.is_some_and(|n| n != self.session_number()) {
+        } else if terms.within.is_some_and(|n| n != self.session_number())
+            || terms.session.is_some_and(|id| !self.is_session(id))
+        {
             Err(Error::SessionExpired { sent: false })
         } else if terms.past_bounds || self.room.is_next(*seat) {
             submit(&mut Submission { inner: self, now }).map_err(Error::from)
@@ -145,6 +150,10 @@ impl Inner {
             }
         }
         result
+    }
+
+    fn is_session(&self, id: SessionId) -> bool {
+        self.session.credentials().is_some_and(|(own, _)| own == id)
     }
 
     fn session_number(&self) -> SessionNumber {

@@ -126,37 +126,40 @@ fn uuid(client: &Client) -> String {
     id
 }
 
-/// A protected create whose node has no owner yet: what it has made, or may have, is deleted when
-/// this is dropped, be it with the create under way or with the result that nobody took.
+/// Protected creates, one or those of a transaction, whose nodes have no owner yet: what was made,
+/// or may have been, is deleted when this is dropped, be it with the call under way or with the
+/// result that nobody took.
 pub(crate) struct Unclaimed(Mutex<Stage>);
 
 enum Stage {
-    /// The create goes on; the flag says whether somebody will have its result in any case.
+    /// The call goes on; the flag says whether somebody will have its result in any case.
     Making(Cleanup, bool),
-    /// The node is there; if attempts before were lost, its path, for theirs may still turn up.
-    Made(Cleanup, Option<String>),
+    /// The nodes are there; if attempts before were lost, their paths, for others may still turn
+    /// up.
+    Made(Cleanup, Option<Vec<String>>),
     Over,
 }
 
 impl Unclaimed {
-    pub(crate) fn new(client: &Client, mark: &Mark) -> Arc<Self> {
+    /// Each node comes with the view that its mark's path is of.
+    pub(crate) fn new(client: &Client, nodes: Vec<(Client, Mark)>) -> Arc<Self> {
         let cleanup = Cleanup {
-            task: Some((client.clone(), mark.clone())),
+            nodes,
             session: client.client_id().map(|(id, _)| id),
             losses: client.stats().session.losses,
         };
         Arc::new(Self(Mutex::new(Stage::Making(cleanup, false))))
     }
 
-    /// The create has succeeded. The path is that of its node, if others may turn up.
-    pub(crate) fn made(&self, path: Option<String>) {
+    /// The call has succeeded. The paths are those of its nodes, if others may turn up.
+    pub(crate) fn made(&self, paths: Option<Vec<String>>) {
         let mut stage = self.stage();
         match mem::replace(&mut *stage, Stage::Over) {
             Stage::Making(cleanup, true) => {
                 drop(stage);
-                cleanup.keep(path);
+                cleanup.keep(paths);
             }
-            Stage::Making(cleanup, false) => *stage = Stage::Made(cleanup, path),
+            Stage::Making(cleanup, false) => *stage = Stage::Made(cleanup, paths),
             Stage::Made(..) | Stage::Over => {}
         }
     }
@@ -166,7 +169,7 @@ impl Unclaimed {
         self.end(|cleanup| cleanup.keep(None));
     }
 
-    /// The create has failed, but may have made a node.
+    /// The call has failed, but may have made nodes.
     pub(crate) fn run(&self) {
         self.end(drop);
     }
@@ -189,38 +192,39 @@ impl Claim for Unclaimed {
         let mut stage = self.stage();
         match mem::replace(&mut *stage, Stage::Over) {
             Stage::Making(cleanup, _) => *stage = Stage::Making(cleanup, true),
-            Stage::Made(cleanup, path) => {
+            Stage::Made(cleanup, paths) => {
                 drop(stage);
-                cleanup.keep(path);
+                cleanup.keep(paths);
             }
             Stage::Over => {}
         }
     }
 }
 
-/// Deletes what a protected create may have made when it is dropped.
+/// Deletes what protected creates may have made when it is dropped.
 struct Cleanup {
-    task: Option<(Client, Mark)>,
+    nodes: Vec<(Client, Mark)>,
     session: Option<SessionId>,
     /// Connections lost before.
     losses: u64,
 }
 
 impl Cleanup {
-    /// The node has an owner. Only others of the same create are deleted, if there may be any
-    /// beside the one with this path.
-    fn keep(mut self, path: Option<String>) {
-        match (&mut self.task, path) {
-            (Some((_, mark)), Some(path)) => mark.keep = Some(path),
-            (task, _) => *task = None,
+    /// The nodes have an owner. Only others of the same creates are deleted, if there may be any
+    /// beside those with these paths.
+    fn keep(mut self, paths: Option<Vec<String>>) {
+        let paths = paths.unwrap_or_default();
+        self.nodes.truncate(paths.len());
+        for ((_, mark), path) in self.nodes.iter_mut().zip(paths) {
+            mark.keep = Some(path);
         }
     }
 }
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        if let Some((client, mark)) = self.task.take() {
-            let (session, losses) = (self.session, self.losses);
+        let (session, losses) = (self.session, self.losses);
+        for (client, mark) in mem::take(&mut self.nodes) {
             let spawner = client.clone();
             spawner.spawn(clean_up(client, mark, session, losses));
         }

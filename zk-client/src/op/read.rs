@@ -262,7 +262,8 @@ impl<'a, R: ReadKind> Read<'a, R> {
             let ahead = match &barrier {
                 Some(barrier) => {
                     let gate = Arc::new(Gate(Arc::clone(&complete)));
-                    Some(submission.request(call(barrier), gate)?)
+                    // Bounds may have room for one request and never for two.
+                    Some(submission.request(call(barrier).urgent(), gate)?)
                 }
                 None => None,
             };

@@ -84,8 +84,8 @@ pub(crate) enum Rule<T> {
     Refuse(Doubt),
 }
 
-/// How a result names its node.
-type PathOf<T> = fn(&T) -> &str;
+/// How a result names the nodes of its protected creates, in the order of their marks.
+type PathsOf<T> = Box<dyn Fn(&T) -> Vec<String> + Send>;
 
 /// A call that is made until it succeeds, and everything it needs, its own.
 #[expect(unnameable_types, reason = "only this crate uses it")]
@@ -94,8 +94,8 @@ pub struct Attempts<K: Kind> {
     rule: Rule<K::Output>,
     /// It makes something that goes with the session.
     session_bound: bool,
-    /// What is to be done when it is given up, and how its result names its node.
-    cleanup: Option<(Arc<Unclaimed>, PathOf<K::Output>)>,
+    /// What is to be done when it is given up, and how its result names its nodes.
+    cleanup: Option<(Arc<Unclaimed>, PathsOf<K::Output>)>,
 }
 
 /// When to try again.

@@ -233,7 +233,8 @@ impl<'a, T: CreateReply> Op<'a, Create<'a, T>> {
     /// error's [`outcome`](Error::outcome) is then known, unless the call was given up or the
     /// client was closed. What a call that is given up, by dropping it or at its deadline, may have
     /// made is deleted in the background, and so is the node of a result that is there but dropped
-    /// before anybody took it.
+    /// before anybody took it. Of a transaction it is the nodes of its protected creates; what else
+    /// it did stays done.
     pub fn protected(self) -> Self {
         self.refine(|create| create.protected = true)
     }

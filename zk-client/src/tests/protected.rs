@@ -202,6 +202,83 @@ fn what_is_given_up_leaves_no_node_behind() {
     assert_eq!(world.count("create"), creates);
 }
 
+/// Only single creates were cleaned up.
+#[test]
+fn a_transaction_that_is_given_up_leaves_no_protected_node_behind() {
+    let commit = |client: &Client| {
+        client
+            .transaction()
+            .with(client.create("/a/n", "").protected())
+            .check("/a", 0)
+            .with(client.create("/a/s-", "").sequential().protected())
+            .commit()
+            .send()
+    };
+    let retry = |client: &Client| {
+        let transaction = client
+            .transaction()
+            .with(client.create("/a/n", "").protected())
+            .with(client.create("/a/s-", "").sequential().protected());
+        client.retry(&policy(), transaction.commit()).send()
+    };
+    let mut world = World::new(&["/a"]);
+    let world = &mut world;
+    for call in [&commit as &dyn Fn(&Client) -> _, &retry] {
+        // Dropped with the reply still to come.
+        give_up(world, |world, client| {
+            let made = call(client);
+            world.rig.handler.run_tasks();
+            drop(made);
+            world.serve();
+            assert_eq!(world.paths().len(), 3);
+        });
+        // Dropped when the reply is there, and nobody has looked.
+        give_up(world, |world, client| {
+            let made = call(client);
+            deliver(world);
+            assert!(made.is_ready());
+            assert_eq!(world.paths().len(), 3);
+            drop(made);
+        });
+        // Dropped after the reply was lost.
+        give_up(world, |world, client| {
+            world.fail(OpCode::MULTI, Fault::LostAfter);
+            let made = call(client);
+            deliver(world);
+            assert_eq!(world.paths().len(), 3);
+            drop(made);
+        });
+        // With an owner they stay.
+        let client = world.rig.client.clone();
+        let made = world.run(call(&client)).unwrap();
+        world.settle();
+        assert_eq!(world.paths().len(), 3, "{:?}", world.log);
+        for result in made {
+            if let Some(path) = result.path() {
+                world.run(client.delete(path)).unwrap();
+            }
+        }
+    }
+}
+
+/// Nothing of it was to be done, said the retry of a transaction whose first attempt was carried
+/// out late.
+#[test]
+fn a_transaction_that_a_server_reads_late_is_done_once() {
+    let mut world = World::new(&["/a", "/b"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::MULTI, Fault::Late(OpCode::EXISTS));
+    let made = client
+        .transaction()
+        .delete("/b")
+        .with(client.create("/a/n", "").protected());
+    let results = world.run(client.retry(&policy(), made.commit())).unwrap();
+    let path = results[1].path().unwrap();
+    world.settle();
+    assert_eq!(world.paths(), ["/a", path]);
+    assert_eq!(world.count("multi"), 2);
+}
+
 #[test]
 fn a_result_that_nobody_takes_leaves_no_node_behind() {
     let mut world = World::new(&["/a"]);

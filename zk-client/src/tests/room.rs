@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use zk_proto::{ErrorCode, Reply};
+use zk_proto::{ErrorCode, OpCode, Reply};
 
 use super::{Rig, count_wakes, poll_once};
 use crate::{BackoffPolicy, Client, Error, WhenFull};
@@ -46,7 +46,7 @@ fn send_is_refused_where_await_waits() {
 /// and over.
 #[test]
 fn who_does_not_fit_in_whole_sleeps_until_there_is_room() {
-    let mut rig = Rig::with(Client::builder("h1").max_queued(2, 1 << 20)).connect();
+    let mut rig = tight();
     let client = rig.client.clone();
     client.exists("/1").send().detach();
     let mut read = client.exists("/2").linearizable();
@@ -62,6 +62,41 @@ fn who_does_not_fit_in_whole_sleeps_until_there_is_room() {
     assert_eq!(count.get(), 1);
     assert!(Pin::new(&mut read).poll(&mut cx).is_pending());
     assert_eq!(rig.asked().len(), 2);
+}
+
+/// Bounds that have room for one request had never any for a read that takes two: it waited for
+/// ever.
+#[test]
+fn a_read_of_two_requests_takes_the_room_of_one() {
+    let long = format!("/{}", "a".repeat(100));
+    for (requests, bytes) in [(1, 1 << 20), (10, 150)] {
+        let mut rig = Rig::with(Client::builder("h1").max_queued(requests, bytes)).connect();
+        let client = rig.client.clone();
+        for mut read in [
+            client.exists(&long).synced(),
+            client.exists(&long).linearizable(),
+        ] {
+            assert!(poll_once(&mut read).is_pending());
+            assert_eq!(client.stats().waiting_for_room, 0);
+            // There is room for nothing else now.
+            let other = client.exists(&long).send().wait();
+            assert!(matches!(other, Err(Error::Full { requests: 1, .. })));
+            let both = rig.asked();
+            assert_eq!((both.len(), both[1].path()), (2, long.clone()));
+            let ahead = match both[0].body().opcode() {
+                OpCode::SYNC => Reply::Path(long.clone()),
+                _ => Reply::Multi(Vec::new()),
+            };
+            rig.reply(&both[0], Ok(ahead));
+            rig.reply(&both[1], Err(ErrorCode::NO_NODE));
+            assert_eq!(poll_once(&mut read), Poll::Ready(Ok(None)));
+        }
+        // What is refused takes what was to go ahead of it along.
+        client.exists(&long).send().detach();
+        let refused = client.exists(&long).synced().send().wait();
+        assert!(matches!(refused, Err(Error::Full { requests: 1, .. })));
+        assert_eq!(rig.asked().len(), 1);
+    }
 }
 
 #[test]

@@ -7,14 +7,16 @@ use crate::threads::Threads;
 const SOON: Duration = Duration::from_secs(10);
 
 fn address(last: u8) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, last], 0))
+    SocketAddr::from(([10, 0, 0, last], 2181))
 }
+
+type Outcome = mpsc::Sender<io::Result<Vec<SocketAddr>>>;
 
 /// A resolver whose look-ups are answered by the test.
 struct Rig {
     resolver: Arc<Resolver>,
     /// Look-ups as they begin, each with the place for its result.
-    begun: mpsc::Receiver<(String, mpsc::Sender<io::Result<Vec<SocketAddr>>>)>,
+    begun: mpsc::Receiver<(String, u16, Outcome)>,
     answer: mpsc::Sender<(u32, Answer)>,
     answers: mpsc::Receiver<(u32, Answer)>,
     threads: Threads,
@@ -22,16 +24,21 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with_patience(Duration::MAX)
+    }
+
+    fn with_patience(patience: Duration) -> Self {
         let threads = Threads::default();
-        let pool = BlockingPool::new("test-resolve", threads.clone(), 4, Duration::ZERO);
+        let (name, threads_of) = ("test-resolve", threads.clone());
+        let pool = BlockingPool::with_patience(name, threads_of, 4, Duration::ZERO, patience);
         let (begin, begun) = mpsc::channel();
         let begin = Mutex::new(begin);
         let (answer, answers) = mpsc::channel();
         let resolver = Resolver::with(
             pool,
-            Box::new(move |host| {
+            Arc::new(move |host: &str, port: u16| {
                 let (result, results) = mpsc::channel();
-                lock(&begin).send((host.to_owned(), result)).unwrap();
+                lock(&begin).send((host.to_owned(), port, result)).unwrap();
                 results
                     .recv()
                     .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
@@ -53,8 +60,9 @@ impl Rig {
         })
     }
 
-    fn begun(&self) -> (String, mpsc::Sender<io::Result<Vec<SocketAddr>>>) {
-        self.begun.recv_timeout(SOON).expect("a look-up begins")
+    fn begun(&self) -> (String, Outcome) {
+        let (host, _, outcome) = self.begun.recv_timeout(SOON).expect("a look-up begins");
+        (host, outcome)
     }
 
     fn answer(&self) -> (u32, Answer) {
@@ -76,15 +84,86 @@ fn literals_are_not_looked_up() {
 }
 
 #[test]
-fn the_port_is_the_askers() {
+fn who_looks_up_is_told_the_port_and_may_give_another() {
     let rig = Rig::new();
     let _wanted = rig.ask("zk", 2181, 1);
+    let _other = rig.ask("zk", 2182, 2);
+    for _ in 0..2 {
+        let (host, port, result) = rig.begun.recv_timeout(SOON).unwrap();
+        assert_eq!(host, "zk");
+        let found = SocketAddr::from(([10, 0, 0, 1], port + 10_000));
+        result.send(Ok(vec![found])).unwrap();
+    }
+    let mut answers = [rig.answer(), rig.answer()].map(|(id, answer)| (id, answer.unwrap()[0]));
+    answers.sort();
+    let ports = answers.map(|(id, address)| (id, address.port()));
+    assert_eq!(ports, [(1, 12_181), (2, 12_182)]);
+}
+
+#[test]
+fn who_looks_up_can_be_replaced() {
+    let rig = Rig::new();
+    let _wanted = rig.ask("zk", 1, 1);
+    rig.begun().1.send(Ok(vec![address(1)])).unwrap();
+    assert_eq!(rig.answer(), (1, Ok(Arc::from([address(1)]))));
+    let other = |_: &str, _: u16| Ok(vec![address(2)]);
+    rig.resolver.resolve_by(Arc::new(other));
+    let _wanted = rig.ask("zk", 1, 2);
+    assert_eq!(rig.answer(), (2, Ok(Arc::from([address(2)]))));
+}
+
+/// Nobody who asked for the name later had an answer: it was taken for being looked up.
+#[test]
+fn a_panic_ends_one_look_up_only() {
+    let rig = Rig::new();
+    let panics = |host: &str, _: u16| -> io::Result<Vec<SocketAddr>> { panic!("{host}") };
+    rig.resolver.resolve_by(Arc::new(panics));
+    for id in 1..3 {
+        let _wanted = rig.ask("zk", 1, id);
+        assert_eq!(rig.answer(), (id, Err(io::ErrorKind::NotFound)));
+    }
+    let good = |_: &str, _: u16| Ok(vec![address(1)]);
+    rig.resolver.resolve_by(Arc::new(good));
+    let _wanted = rig.ask("zk", 1, 3);
+    assert_eq!(rig.answer(), (3, Ok(Arc::from([address(1)]))));
+}
+
+/// More dead names than threads: others had to wait until the system gave these up.
+#[test]
+fn dead_names_are_made_up_for() {
+    let rig = Rig::with_patience(Duration::ZERO);
+    let dead: Vec<_> = (0..10)
+        .map(|id| (rig.ask(&format!("dead{id}"), 1, id), rig.begun()))
+        .collect();
+    let _wanted = rig.ask("zk", 1, 10);
     let (host, result) = rig.begun();
     assert_eq!(host, "zk");
-    result.send(Ok(vec![address(1), address(2)])).unwrap();
-    let (_, answer) = rig.answer();
-    let ports: Vec<_> = answer.unwrap().iter().map(SocketAddr::port).collect();
-    assert_eq!(ports, [2181, 2181]);
+    result.send(Ok(vec![address(1)])).unwrap();
+    assert_eq!(rig.answer().0, 10);
+    drop(dead);
+}
+
+/// What has to wait behind dead names is begun when somebody asks for it again.
+#[test]
+fn asking_again_makes_up_for_dead_names() {
+    let rig = Rig::with_patience(Duration::from_millis(1));
+    let _dead: Vec<_> = (0..4)
+        .map(|id| rig.ask(&format!("dead{id}"), 1, id))
+        .collect();
+    let begun: Vec<_> = (0..4).map(|_| rig.begun().1).collect();
+    let first = rig.ask("zk", 1, 10);
+    let (host, result) = loop {
+        // As a client does whose attempt has taken too long.
+        let _again = rig.ask("zk", 1, 11);
+        if let Ok((host, _, result)) = rig.begun.try_recv() {
+            break (host, result);
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(host, "zk");
+    result.send(Ok(vec![address(1)])).unwrap();
+    assert_eq!(rig.answer().0, 10);
+    drop((first, begun));
 }
 
 #[test]
@@ -117,16 +196,10 @@ fn those_who_ask_during_a_look_up_share_the_next() {
     let (_, result) = rig.begun();
     let _others: Vec<_> = (1..=50).map(|id| rig.ask("zk", 1, id)).collect();
     result.send(Ok(vec![address(1)])).unwrap();
-    assert_eq!(
-        rig.answer(),
-        (0, Ok(Arc::from([SocketAddr::from(([10, 0, 0, 1], 1))])))
-    );
+    assert_eq!(rig.answer(), (0, Ok(Arc::from([address(1)]))));
     rig.begun().1.send(Ok(vec![address(2)])).unwrap();
     for id in 1..=50 {
-        assert_eq!(
-            rig.answer(),
-            (id, Ok(Arc::from([SocketAddr::from(([10, 0, 0, 2], 1))])))
-        );
+        assert_eq!(rig.answer(), (id, Ok(Arc::from([address(2)]))));
     }
     assert!(rig.begun.try_recv().is_err());
 }

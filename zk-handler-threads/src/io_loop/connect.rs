@@ -13,7 +13,7 @@ use crate::inbox::Letter;
 use crate::link::Link;
 
 /// How long a connection that is being closed may take for what is left to be written.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 impl IoLoop {
     pub(super) fn act(&mut self, client: usize, action: Action) {
@@ -36,8 +36,11 @@ impl IoLoop {
                 };
                 self.disconnect(client, place, abort);
             }
-            // Answered where the actions are taken.
-            Action::Sasl { .. } => {}
+            Action::Sasl { conn, work } => {
+                if let Some(entry) = self.clients.get(client) {
+                    entry.core.authenticate(conn, work);
+                }
+            }
         }
     }
 
@@ -90,7 +93,24 @@ impl IoLoop {
         };
         if link.close_on(&mut self.buffer) {
             self.drop_link(place);
+        } else if link.is_readable() {
+            self.unread.push((place, link.serial));
         }
+    }
+
+    /// Goes on with links that are closing and were not read to the end in the last round.
+    pub(super) fn close_on_all(&mut self) {
+        for (place, serial) in std::mem::take(&mut self.unread) {
+            if self.is_still(place, serial) {
+                self.close_on(place);
+            }
+        }
+    }
+
+    /// Is the link in this place the one with this number?
+    pub(super) fn is_still(&self, place: usize, serial: u64) -> bool {
+        let link = self.links.get(place);
+        link.is_some_and(|link| link.serial == serial)
     }
 
     /// The connection has ended, and the session is being told.

@@ -1,10 +1,12 @@
 //! One client's share of a round: news go in, actions and bytes come out.
 
+use std::iter;
 use std::time::Instant;
 
 use zk_handler_base::clock;
-use zk_session::{Action, ConnId, SaslError, Session, State};
+use zk_session::{ConnId, Session, State};
 
+use super::connect::LINGER;
 use super::{IoLoop, READ};
 use crate::link::{Link, News};
 
@@ -92,14 +94,14 @@ impl IoLoop {
             if due {
                 session.handle_timeout(now);
             }
-            take_actions(session, now, actions);
+            actions.extend(iter::from_fn(|| session.poll_action()));
             for place in &entry.links {
                 if let Some(link) = links.get_mut(*place) {
                     fetch_output(session, now, link, send_buffer);
                 }
             }
             // The last byte may have been what a close was waiting for.
-            take_actions(session, now, actions);
+            actions.extend(iter::from_fn(|| session.poll_action()));
             (session.poll_timeout(), session.state() == State::Lost)
         });
         let mut more = false;
@@ -133,6 +135,31 @@ impl IoLoop {
         }
         self.deadlines.set(client, deadline);
         if more { After::More } else { After::Rest }
+    }
+
+    /// The client is given up: what is left goes out, and closeSession behind it, as far as the
+    /// socket takes it at once.
+    pub(super) fn say_farewell(&mut self, client: usize) {
+        self.reclaim_output(client);
+        let (clients, links) = (&mut self.clients, &mut self.links);
+        let Some(entry) = clients.get_mut(client) else {
+            return;
+        };
+        let now = clock::now();
+        entry.core.with(|session| {
+            session.close(now, LINGER);
+            for place in &entry.links {
+                let link = links.get_mut(*place);
+                let output = link.and_then(Link::output_place).and_then(Option::as_mut);
+                let Some(output) = output else { continue };
+                while session.poll_transmit(now, output.conn, output.bytes()) > 0 {}
+            }
+        });
+        for place in &entry.links {
+            if let Some(link) = links.get_mut(*place) {
+                link.write();
+            }
+        }
     }
 
     /// Is there something on a link that the session has not heard of yet?
@@ -183,17 +210,6 @@ impl IoLoop {
                 *place = Some(output);
                 return;
             }
-        }
-    }
-}
-
-fn take_actions(session: &mut Session, now: Instant, into: &mut Vec<Action>) {
-    while let Some(action) = session.poll_action() {
-        if let Action::Sasl { conn, .. } = action {
-            let error = SaslError::new("this handler cannot do the I/O that the mechanism needs");
-            session.handle_sasl(now, conn, Err(error));
-        } else {
-            into.push(action);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! How clients and handlers end.
 
+use std::io::Write;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use zk_client::{Client, Error, Handler, LinkError, ServerAddr, State};
+use zk_client::{Client, Error, EventType, Handler, LinkError, ServerAddr, State};
 use zk_handler_threads::ThreadsHandler;
 use zk_proto::OpCode;
+use zk_session::{Layer, LayerError, LayerFactory};
 
 use crate::support::{SOON, Server, data, until};
 
@@ -159,6 +161,81 @@ fn a_detached_client_writes_everything_and_leaves_its_session() {
     resumed.get("/a").send().wait_timeout(SOON).unwrap();
 }
 
+/// The loop read to the end of what the peer had sent, which need not come.
+#[test]
+fn a_peer_that_sends_without_end_holds_nobody_up() {
+    let (server, others) = (Server::bind(), Server::start());
+    let handler = ThreadsHandler::new();
+    let (client, mut peer) = server.client(&handler);
+    let other = connected(&others, &handler);
+    let flooding = thread::spawn(move || {
+        let noise = vec![0; 1 << 20];
+        while peer.stream.write_all(&noise).is_ok() {}
+    });
+    client.detach().send().wait_timeout(SOON).unwrap();
+    other.get("/a").send().wait_timeout(SOON).unwrap();
+    flooding.join().unwrap();
+    other.close().wait().unwrap();
+    until("no thread is left", || handler.threads() == 0);
+}
+
+/// Its decoder panics when it sees an event.
+#[derive(Debug)]
+struct Trap;
+
+impl LayerFactory for Trap {
+    fn layer(&self, _: &ServerAddr) -> Result<Box<dyn Layer>, LayerError> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Layer for Trap {
+    fn is_established(&self) -> bool {
+        true
+    }
+
+    fn flush(&mut self, _: &mut Vec<u8>) {}
+
+    fn decode(
+        &mut self,
+        wire: &[u8],
+        plain: &mut Vec<u8>,
+        _: &mut Vec<u8>,
+    ) -> Result<(), LayerError> {
+        assert_ne!(wire.get(4..8), Some(&[255; 4][..]), "as the test wants it");
+        plain.extend_from_slice(wire);
+        Ok(())
+    }
+
+    fn encode(&mut self, plain: &[u8], wire: &mut Vec<u8>) -> Result<(), LayerError> {
+        wire.extend_from_slice(plain);
+        Ok(())
+    }
+}
+
+/// It left its session to its timeout, with its ephemeral nodes.
+#[test]
+fn a_client_that_panics_closes_its_session_and_others_go_on() {
+    let (server, others) = (Server::bind(), Server::start());
+    let handler = ThreadsHandler::new();
+    let other = connected(&others, &handler);
+    let mut builder = server.builder();
+    builder.layer(Arc::new(Trap));
+    let client = builder.start(Arc::new(handler.clone())).unwrap();
+    let mut peer = server.accept();
+    peer.handshake();
+    client.until_connected().wait_timeout(SOON).unwrap();
+    let get = client.get("/a").send();
+    assert_eq!(peer.request().header.opcode, OpCode::GET_DATA);
+    peer.event(EventType::NODE_CREATED, "/a");
+    assert!(matches!(get.wait_timeout(SOON), Err(Error::Closed { .. })));
+    assert_eq!(peer.request().header.opcode, OpCode::CLOSE_SESSION);
+    assert!(peer.try_request().is_none());
+    other.get("/a").send().wait_timeout(SOON).unwrap();
+    other.close().wait().unwrap();
+    until("no thread is left", || handler.threads() == 0);
+}
+
 #[test]
 fn a_client_can_be_restarted_on_the_same_handler() {
     let server = Server::start();
@@ -182,7 +259,7 @@ fn ask(server: &Server, limit: Duration) -> zk_client::AsyncResult<String> {
 
 #[test]
 fn four_letter_words_are_answered() {
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     let server = Server::bind();
     let answer = ask(&server, SOON);

@@ -213,6 +213,40 @@ fn servers_have_ipv6_addresses_too() {
     client.close().wait().unwrap();
 }
 
+#[test]
+fn callbacks_keep_within_their_limits() {
+    let limits = Limits::new()
+        .parallel_callbacks(0)
+        .max_callback_threads(0)
+        .patience(Duration::ZERO);
+    let runtime = runtime(1);
+    let handler = TokioHandler::new(runtime.handle().clone()).limits(limits);
+    let server = server();
+    let clients = [client(&server, &handler), client(&server, &handler)];
+    let (told, heard) = mpsc::channel();
+    let (go_on, wait) = mpsc::channel();
+    let tell = told.clone();
+    clients[0].exists("/").send().on_complete(move |_| {
+        tell.send("running").unwrap();
+        let _ = wait.recv();
+    });
+    assert_eq!(heard.recv_timeout(SOON), Ok("running"));
+    clients[1]
+        .exists("/")
+        .send()
+        .on_complete(move |_| told.send("after it").unwrap());
+    for _ in 0..200 {
+        clients[1].exists("/").wait().unwrap();
+    }
+    assert!(heard.try_recv().is_err(), "it waits for the only thread");
+    assert!(handler.threads() <= 2);
+    go_on.send(()).unwrap();
+    assert_eq!(heard.recv_timeout(SOON), Ok("after it"));
+    for client in clients {
+        client.close().wait().unwrap();
+    }
+}
+
 thread_local! {
     static PROCESS_ID: Cell<u32> = const { Cell::new(1) };
 }

@@ -1,6 +1,6 @@
 //! Bytes on their way to a client.
 
-use std::mem;
+use std::{mem, time::Instant};
 
 /// Memory above this is given back when it has been sent.
 const KEEP: usize = 256 * 1024;
@@ -9,10 +9,17 @@ const KEEP: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct OutputBuffer {
     bytes: Vec<u8>,
-    /// A fault: nothing behind this place is handed out.
-    held_at: Option<usize>,
+    /// Faults: nothing behind these places is handed out. They ascend.
+    holds: Vec<Hold>,
     /// The driver has been told that there is something.
     pub(crate) announced: bool,
+}
+
+/// Where output is held back, and until when if not until it is released by call.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    at: usize,
+    until: Option<Instant>,
 }
 
 impl OutputBuffer {
@@ -31,7 +38,7 @@ impl OutputBuffer {
     /// What can be handed out now.
     #[inline]
     pub(crate) fn ready(&self) -> usize {
-        self.held_at.unwrap_or(self.bytes.len())
+        self.holds.first().map_or(self.bytes.len(), |hold| hold.at)
     }
 
     /// Hands out what is ready, and returns how many bytes that were.
@@ -48,29 +55,44 @@ impl OutputBuffer {
             out.extend_from_slice(&self.bytes[..ready]);
             self.bytes.drain(..ready);
         }
-        if let Some(held_at) = &mut self.held_at {
-            *held_at = 0;
+        for hold in &mut self.holds {
+            hold.at -= ready;
         }
         ready
     }
 
-    /// Lets nothing out from `at` on. A place before stays.
-    pub(crate) fn hold(&mut self, at: usize) {
-        let at = at.min(self.bytes.len());
-        self.held_at.get_or_insert(at);
+    /// Lets nothing out from `at` on, which is not before what is held already.
+    pub(crate) fn hold(&mut self, at: usize, until: Option<Instant>) {
+        let least = self.holds.last().map_or(0, |hold| hold.at);
+        let at = at.min(self.bytes.len()).max(least);
+        self.holds.push(Hold { at, until });
     }
 
     pub(crate) fn release(&mut self) {
-        self.held_at = None;
+        self.holds.clear();
+    }
+
+    /// Releases what was held until now.
+    pub(crate) fn release_due(&mut self, now: Instant) {
+        self.holds
+            .retain(|hold| hold.until.is_none_or(|until| until > now));
+    }
+
+    /// When something will be released by itself.
+    pub(crate) fn releases(&self) -> impl Iterator<Item = Instant> {
+        self.holds.iter().filter_map(|hold| hold.until)
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.held_at.is_some()
+        !self.holds.is_empty()
     }
 
     /// Forgets what was appended since.
     pub(crate) fn truncate(&mut self, at: usize) {
         self.bytes.truncate(at);
+        for hold in &mut self.holds {
+            hold.at = hold.at.min(at);
+        }
     }
 
     /// Makes every byte from `at` on a wrong one.
@@ -89,7 +111,7 @@ mod tests {
     fn what_is_held_stays_in_order() {
         let mut output = OutputBuffer::default();
         output.begin().extend_from_slice(b"one");
-        output.hold(3);
+        output.hold(3, None);
         output.begin().extend_from_slice(b"two");
         let mut out = Vec::new();
         assert_eq!((output.take(&mut out), &out[..]), (3, &b"one"[..]));

@@ -148,7 +148,9 @@ impl Core<'_> {
         if delay.is_zero() && self.memory.applying.is_empty() {
             self.memory.member.handle_leader(now, message);
         } else {
-            self.memory.applying.push_back((now + delay, message));
+            let at = now.checked_add(delay);
+            let at = at.unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into()));
+            self.memory.applying.push_back((at, message));
         }
     }
 

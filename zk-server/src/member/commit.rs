@@ -173,7 +173,8 @@ impl Member {
             .front()
             .is_none_or(|first| first.place != place)
         {
-            return;
+            // A read before it may have cost the connection.
+            return self.finish(ticket.conn);
         }
         let Some(waiting) = client.waiting.pop_front() else {
             return;
@@ -222,10 +223,11 @@ impl Shared {
                 client.output.truncate(start);
                 client.end(Ending::Abort);
             }
-            crate::Fault::Hold => client.output.hold(start),
+            crate::Fault::Hold => client.output.hold(start, None),
             crate::Fault::Delay(time) => {
-                client.output.hold(start);
-                self.releases.insert((self.clock.now() + time, client.id));
+                let until = self.clock.now().checked_add(time);
+                client.output.hold(start, until);
+                self.releases.extend(until.map(|until| (until, client.id)));
             }
             crate::Fault::Corrupt => client.output.corrupt(start + 4),
             crate::Fault::CutBefore | crate::Fault::Answer(_) => {}

@@ -3,23 +3,37 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha1::{Digest as _, Sha1};
 use zk_proto::{
-    ErrorCode, Id, Reader, ReplyHeader, Request, RequestHeader, Zxid, frame, put_buffer,
+    ErrorCode, Id, OpCode, Reader, ReplyHeader, Request, RequestHeader, Zxid, frame, put_buffer,
 };
 
 use super::Shared;
 use crate::{
-    SaslStep,
+    Fault, SaslStep,
     connection::{Client, Ending},
 };
 
 impl Shared {
-    /// A credential of the schemes that need one message only.
-    pub(super) fn auth(
+    /// A credential, or a part of one.
+    pub(super) fn credential(
         &mut self,
         client: &mut Client,
         header: RequestHeader,
         reader: &mut Reader<'_>,
+        fault: Option<Fault>,
     ) {
+        let start = client.output.len();
+        if let Some(Fault::Answer(code)) = fault {
+            client.reply_code(header.xid, Zxid::ZERO, code);
+        } else if header.opcode == OpCode::SASL {
+            self.sasl(client, header, reader);
+        } else {
+            self.auth(client, header, reader);
+        }
+        self.after_reply(client, start, fault);
+    }
+
+    /// A credential of the schemes that need one message only.
+    fn auth(&mut self, client: &mut Client, header: RequestHeader, reader: &mut Reader<'_>) {
         self.sent += 1;
         let Ok(Request::Auth { scheme, data }) = Request::decode(header.opcode, reader) else {
             return client.end(Ending::Flush);
@@ -51,12 +65,7 @@ impl Shared {
     }
 
     /// One step of a SASL exchange.
-    pub(super) fn sasl(
-        &mut self,
-        client: &mut Client,
-        header: RequestHeader,
-        reader: &mut Reader<'_>,
-    ) {
+    fn sasl(&mut self, client: &mut Client, header: RequestHeader, reader: &mut Reader<'_>) {
         self.sent += 1;
         let request = Request::decode(header.opcode, reader);
         let Ok(Request::Sasl { token: Some(token) }) = request else {

@@ -43,7 +43,7 @@ impl Member {
     pub fn hold(&mut self, conn: ConnId) {
         if let Some(connection) = self.conns.get_mut(&conn) {
             let at = connection.client.output.len();
-            connection.client.output.hold(at);
+            connection.client.output.hold(at, None);
         }
     }
 
@@ -54,7 +54,7 @@ impl Member {
         for connection in self.conns.values_mut() {
             if connection.client.output.is_held() {
                 connection.client.output.release();
-                self.shared.announce(&mut connection.client);
+                self.shared.released(&mut connection.client);
             }
         }
     }

@@ -98,6 +98,10 @@ impl Shared {
             | Request::Reconfig { .. } => {
                 client.reply_code(xid, zxid, ErrorCode::NOT_READ_ONLY);
             }
+            Request::MultiRead(ops) if read::exceeds(&self.tree, ops, self.options.output_cap) => {
+                tracing::debug!(conn = %client.id, "closed: too much is read at once");
+                client.end(Ending::Abort);
+            }
             // Whatever else there is, `read` refuses.
             Request::GetAcl { .. }
             | Request::MultiRead(_)

@@ -82,10 +82,17 @@ impl Shared {
         client.stats.last_xid = header.xid.0;
         self.touch(client);
         let body = range.start + RequestHeader::LEN..range.end;
-        match header.opcode {
-            OpCode::AUTH => return self.auth(client, header, &mut reader),
-            OpCode::SASL => return self.sasl(client, header, &mut reader),
-            OpCode(_) => {}
+        let fault = if self.faults.is_empty() {
+            None
+        } else {
+            let mut reader = Reader::within(chunk, body.clone());
+            self.fault_for(client, header, &mut reader)
+        };
+        if fault == Some(Fault::CutBefore) {
+            return client.end(Ending::Abort);
+        }
+        if matches!(header.opcode, OpCode::AUTH | OpCode::SASL) {
+            return self.credential(client, header, &mut reader, fault);
         }
         if !self.is_authenticated(client) {
             client.reply_code(
@@ -94,14 +101,6 @@ impl Shared {
                 ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH,
             );
             return client.end(Ending::Flush);
-        }
-        let fault = if self.faults.is_empty() {
-            None
-        } else {
-            self.fault_for(client, header, &mut reader)
-        };
-        if fault == Some(Fault::CutBefore) {
-            return client.end(Ending::Abort);
         }
         if client.waiting.is_empty() {
             return self.execute(client, header, chunk, body, fault);

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use zk_proto::{Password, SessionId};
@@ -20,6 +20,9 @@ use crate::{
     fault::Faults,
     watches::Watches,
 };
+
+/// How long what is left of the output may take after a connection was closed.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// What the connections of a member have in common.
 pub(crate) struct Shared {
@@ -95,6 +98,20 @@ impl Shared {
             secret: halves,
             next_session,
             sasl_exchanges: 0,
+        }
+    }
+
+    /// Nothing may be held back any more on a connection: then one that is over can go, too.
+    pub(super) fn released(&mut self, client: &mut Client) {
+        self.announce(client);
+        if client.stage == (Stage::Gone { deadline: None }) && !client.output.is_held() {
+            let deadline = self.clock.now() + LINGER;
+            client.stage = Stage::Gone {
+                deadline: Some(deadline),
+            };
+            self.deadlines.insert((deadline, client.id));
+            let (conn, abort) = (client.id, false);
+            self.outputs.push_back(Output::Close { conn, abort });
         }
     }
 

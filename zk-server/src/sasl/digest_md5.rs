@@ -16,6 +16,7 @@ use crate::{SaslFactory, SaslServer, SaslStep};
 #[derive(Clone, Debug)]
 pub struct DigestMd5 {
     users: Users,
+    fips_mode: bool,
 }
 
 impl DigestMd5 {
@@ -23,7 +24,15 @@ impl DigestMd5 {
     pub fn new<N: Into<String>, P: Into<String>>(users: impl IntoIterator<Item = (N, P)>) -> Self {
         Self {
             users: users.into_iter().collect(),
+            fips_mode: false,
         }
+    }
+
+    /// Refuses everybody at the first token, as servers do in FIPS mode, the default since 3.9.6.
+    #[must_use]
+    pub fn fips_mode(mut self) -> Self {
+        self.fips_mode = true;
+        self
     }
 }
 
@@ -33,19 +42,24 @@ impl SaslFactory for DigestMd5 {
         nonce.copy_from_slice(&seed[..30]);
         Box::new(Step {
             users: self.users.clone(),
-            exchange: Exchange::new(nonce),
+            exchange: (!self.fips_mode).then(|| Exchange::new(nonce)),
         })
     }
 }
 
 struct Step {
     users: Users,
-    exchange: Exchange,
+    /// `None`: there is none to be had.
+    exchange: Option<Exchange>,
 }
 
 impl SaslServer for Step {
     fn step(&mut self, token: &[u8]) -> SaslStep {
-        match self.exchange.step(token, &self.users) {
+        let Some(exchange) = &mut self.exchange else {
+            tracing::debug!("a client is refused: DIGEST-MD5 is off in FIPS mode");
+            return SaslStep::Failed;
+        };
+        match exchange.step(token, &self.users) {
             Ok(Answer::Challenge(challenge)) => SaslStep::Continue(challenge),
             Ok(Answer::Authenticated { token, user }) => SaslStep::Done {
                 token: Some(token),

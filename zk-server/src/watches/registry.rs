@@ -180,6 +180,12 @@ impl Registry {
         self.by_conn.get(&conn).map_or(0, |watched| watched.bytes)
     }
 
+    pub(super) fn count_of(&self, conn: ConnId) -> usize {
+        self.by_conn
+            .get(&conn)
+            .map_or(0, |watched| watched.paths.len())
+    }
+
     pub(super) fn count(&self) -> usize {
         self.count
     }

@@ -121,6 +121,136 @@ fn a_delay_is_over_by_itself() {
 }
 
 #[test]
+fn a_delay_that_is_over_lets_nothing_out_that_waits_for_something_else() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    let seconds = Duration::from_secs;
+    rig.server.inject(Matcher::any(), Fault::Delay(seconds(1)));
+    rig.server.inject(Matcher::any(), Fault::Delay(seconds(3)));
+    rig.server.inject(Matcher::any(), Fault::Hold);
+    for xid in 1..=3 {
+        rig.ask(client, xid, &get("/", false));
+    }
+    let next = |rig: &mut Rig| match rig.got(client, OpCode::GET_DATA) {
+        Some(Got::Reply(xid, ..)) => Some(xid),
+        other => {
+            assert_eq!(other, None);
+            None
+        }
+    };
+    rig.advance(seconds(1));
+    assert_eq!((next(&mut rig), next(&mut rig)), (Some(1), None));
+    rig.advance(seconds(2));
+    assert_eq!((next(&mut rig), next(&mut rig)), (Some(2), None));
+    rig.advance(seconds(4));
+    assert_eq!(next(&mut rig), None);
+    rig.server.release(rig.now);
+    rig.drain();
+    assert_eq!(next(&mut rig), Some(3));
+}
+
+#[test]
+fn a_delay_without_end_is_a_hold() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    let fault = Fault::Delay(Duration::MAX);
+    rig.server.inject(Matcher::any(), fault);
+    rig.ask(client, 1, &Request::Ping);
+    assert_eq!(rig.got(client, OpCode::PING), None);
+    rig.server.release(rig.now);
+    rig.drain();
+    assert!(rig.got(client, OpCode::PING).is_some());
+}
+
+/// The end of a session, and that of its connection, can be held as well.
+#[test]
+fn what_is_held_is_held_when_the_connection_ends() {
+    for (fault, time) in [
+        (Fault::Hold, None),
+        (
+            Fault::Delay(Duration::from_secs(30)),
+            Some(Duration::from_secs(30)),
+        ),
+    ] {
+        let mut rig = Rig::new(Options::new());
+        let client = rig.connect();
+        let matcher = Matcher::any().opcode(OpCode::CLOSE_SESSION);
+        rig.server.inject(matcher, fault);
+        rig.ask(client, 1, &Request::CloseSession);
+        assert!(!rig.server.is_alive(client.id));
+        rig.advance(Duration::from_secs(29));
+        assert_eq!(rig.got(client, OpCode::CLOSE_SESSION), None);
+        assert_eq!(rig.closed(client.conn), None);
+        match time {
+            Some(_) => rig.advance(Duration::from_secs(1)),
+            None => rig.server.release(rig.now),
+        }
+        rig.drain();
+        assert!(matches!(
+            rig.got(client, OpCode::CLOSE_SESSION),
+            Some(Got::Reply(1, _, ErrorCode::OK, _))
+        ));
+        assert_eq!(rig.closed(client.conn), Some(Closed::Orderly));
+        assert_eq!(rig.server.member().connections(), 0);
+    }
+}
+
+#[test]
+fn a_connection_that_is_held_at_its_end_goes_when_its_client_does() {
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    rig.server.hold(client.conn);
+    rig.ask(client, 1, &Request::CloseSession);
+    assert_eq!(rig.server.member().connections(), 1);
+    rig.server.handle_closed(rig.now, client.conn);
+    assert_eq!(rig.server.member().connections(), 0);
+    rig.server.release(rig.now);
+    assert_eq!(rig.server.poll_output(), None);
+}
+
+#[test]
+fn faults_happen_to_credentials_too() {
+    let auth = Request::Auth {
+        scheme: "digest".into(),
+        data: Some(b"bob:secret"[..].into()),
+    };
+    let matcher = || Matcher::any().opcode(OpCode::AUTH);
+    let got = |rig: &mut Rig, client| match rig.got(client, OpCode::AUTH) {
+        Some(Got::Reply(-4, _, code, _)) => Some(code),
+        other => {
+            assert_eq!(other, None);
+            None
+        }
+    };
+    let users = |rig: &mut Rig, client| match rig.call(client, &Request::WhoAmI) {
+        Ok(Reply::Clients(users)) => users.len(),
+        other => panic!("{other:?}"),
+    };
+    for fault in [Fault::CutBefore, Fault::CutAfter] {
+        let mut rig = Rig::new(Options::new());
+        let client = rig.connect();
+        rig.server.inject(matcher(), fault);
+        rig.ask(client, -4, &auth);
+        assert_eq!(rig.closed(client.conn), Some(Closed::Aborted), "{fault:?}");
+        assert_eq!(got(&mut rig, client), None);
+    }
+    let mut rig = Rig::new(Options::new());
+    let client = rig.connect();
+    let refused = Fault::Answer(ErrorCode::AUTH_FAILED);
+    rig.server.inject(matcher(), refused);
+    rig.ask(client, -4, &auth);
+    assert_eq!(got(&mut rig, client), Some(ErrorCode::AUTH_FAILED));
+    assert_eq!(users(&mut rig, client), 1, "it is not carried out");
+    rig.server.inject(matcher(), Fault::Hold);
+    rig.ask(client, -4, &auth);
+    assert_eq!(got(&mut rig, client), None);
+    rig.server.release(rig.now);
+    rig.drain();
+    assert_eq!(got(&mut rig, client), Some(ErrorCode::OK));
+    assert_eq!(users(&mut rig, client), 2);
+}
+
+#[test]
 fn a_corrupt_reply_has_its_length_and_nothing_else() {
     let mut rig = Rig::new(Options::new());
     let client = rig.connect();

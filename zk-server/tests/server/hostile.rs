@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use allocation_counter::measure;
 use zk_proto::{
-    AddWatchMode, CreateMode, ErrorCode, MultiOp, OpCode, Request, SetWatches, Zxid, put_int,
+    AddWatchMode, CreateMode, ErrorCode, MultiOp, OpCode, ReadOp, Request, SetWatches, Zxid,
+    put_int,
 };
 use zk_server::{ConnId, Options, Release};
 
@@ -143,6 +145,36 @@ fn events_for_a_client_that_never_reads_close_it_in_the_end() {
     }
     assert_eq!(rig.closed(victim.conn), Some(Closed::Aborted));
     assert_eq!(rig.server.member().connections(), 1);
+}
+
+/// Sixteen bytes ask for a megabyte, and a frame has room for sixty thousand times that.
+#[test]
+fn reads_that_ask_for_too_much_at_once_close_the_connection_before_it_is_there() {
+    let cap = 1 << 20;
+    let read = |path: &'static str| {
+        let data = ReadOp::GetData { path: path.into() };
+        let children = ReadOp::GetChildren { path: path.into() };
+        [data, children]
+    };
+    for (index, count, fits) in [(0, 9, true), (0, 1000, false), (1, 1000, false)] {
+        let mut rig = Rig::new(Options::new().output_cap(cap));
+        let client = rig.connect();
+        rig.call(client, &create("/a", CreateMode::Persistent))
+            .unwrap();
+        rig.call(client, &set("/a", &[7; 100_000])).unwrap();
+        for child in 0..10 {
+            let path = format!("/a/{child}{}", "x".repeat(10_000));
+            rig.call(client, &create(&path, CreateMode::Persistent))
+                .unwrap();
+        }
+        let ops = vec![read("/a")[index].clone(); count];
+        let bytes = encode(1, &Request::MultiRead(ops.into()));
+        let taken = measure(|| rig.send(client.conn, &bytes));
+        let limit = if fits { 4 } else { 1 } * cap as u64;
+        assert!(taken.bytes_max < limit, "{count}: {taken:?}");
+        let closed = (!fits).then_some(Closed::Aborted);
+        assert_eq!(rig.closed(client.conn), closed, "{count}");
+    }
 }
 
 #[test]
@@ -301,4 +333,21 @@ fn calls_about_connections_that_are_not_there_do_nothing() {
     rig.call(client, &Request::Ping).unwrap();
     let conn = rig.accept();
     rig.greet(conn, &new_session(i32::MIN)).unwrap();
+}
+
+/// Whoever wants something never to happen says so with the longest time there is.
+#[test]
+fn times_without_end_are_served() {
+    let options = Options::new()
+        .greeting_timeout(Duration::MAX)
+        .reap_interval(Duration::MAX)
+        .max_unused_container(Duration::MAX)
+        .min_session_timeout(Duration::MAX)
+        .tick(Duration::MAX)
+        .sync_limit(u32::MAX);
+    let mut rig = Rig::new(options);
+    let client = rig.connect();
+    rig.call(client, &Request::Ping).unwrap();
+    rig.advance(Duration::from_secs(1000 * 86_400));
+    assert_eq!(rig.closed(client.conn), Some(Closed::Orderly), "expired");
 }

@@ -68,7 +68,8 @@ impl Session {
                 match (&link.stage, header.xid) {
                     (_, Xid::PING | Xid::WATCH) => {}
                     (Stage::Auth { .. }, Xid::AUTH) => self.credential_reply(header),
-                    (Stage::Sasl { .. }, _) => self.sasl_reply(header, reader),
+                    (Stage::Sasl { at_work: true, .. }, got) => self.wrong_xid(got, Xid::WATCH),
+                    (Stage::Sasl { at_work: false, .. }, _) => self.sasl_reply(header, reader),
                     (Stage::ClosingOld, _) => self.old_session_reply(header.err),
                     (_, got) => self.wrong_xid(got, Xid::AUTH),
                 }
@@ -305,7 +306,7 @@ impl Session {
         let touched = watches.fire(event.kind, &event.path, at, &mut |event| {
             events.push_back(event)
         });
-        for entry in touched {
+        if let Some(entry) = touched {
             self.reconcile(entry);
         }
     }
@@ -335,7 +336,9 @@ impl Session {
                     ..
                 } = self;
                 let at = (header.zxid, false);
-                for entry in watches.fire(kind, path, at, &mut |event| planted_late.push(event)) {
+                if let Some(entry) =
+                    watches.fire(kind, path, at, &mut |event| planted_late.push(event))
+                {
                     self.reconcile(entry);
                 }
                 true

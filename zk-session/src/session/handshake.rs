@@ -11,10 +11,11 @@ use zk_proto::{
 
 use super::{Ended, Identity, Session};
 use crate::link::{Purpose, Stage};
+use crate::sasl::Shared;
 use crate::watch::Restore;
 use crate::{
     Action, AuthFailure, Challenge, CloseOutcome, LinkError, ProtocolError, RequestError,
-    SaslError, State, StateReason, Step, Stranger,
+    SaslError, SaslWork, State, StateReason, Step, Stranger,
 };
 
 impl Session {
@@ -185,8 +186,9 @@ impl Session {
         self.rng.fill(&mut nonce);
         let mechanism = factory.mechanism(&link.server, nonce);
         link.stage = Stage::Sasl {
-            mechanism,
+            mechanism: Shared::new(mechanism),
             answers: 0,
+            at_work: false,
         };
         self.sasl_step(Challenge::Initial);
     }
@@ -195,23 +197,32 @@ impl Session {
         let Some(link) = self.link.as_mut() else {
             return;
         };
-        let Stage::Sasl { mechanism, .. } = &mut link.stage else {
+        let Stage::Sasl {
+            mechanism, at_work, ..
+        } = &mut link.stage
+        else {
             return;
         };
-        match mechanism.step(challenge) {
+        let step = mechanism.lock().step(challenge);
+        match step {
             Ok(Step::Send(token)) => self.send_token(&token),
             Ok(Step::Done) => self.present_credentials(),
             Ok(Step::Later) => {
-                let challenge = match challenge {
-                    Challenge::Token(token) => Some(bytes::Bytes::copy_from_slice(token)),
-                    Challenge::Initial | Challenge::Null => None,
-                };
+                *at_work = true;
                 self.actions.push_back(Action::Sasl {
                     conn: link.conn,
-                    challenge,
+                    work: SaslWork::new(mechanism.clone(), challenge),
                 });
             }
-            Err(error) => self.fail_auth(AuthFailure::Sasl(error)),
+            Err(error) => self.fail_sasl(error),
+        }
+    }
+
+    fn fail_sasl(&mut self, error: SaslError) {
+        if error.temporary {
+            self.drop_link(LinkError::Sasl(error), true);
+        } else {
+            self.fail_auth(AuthFailure::Sasl(error));
         }
     }
 
@@ -227,14 +238,20 @@ impl Session {
     }
 
     pub(super) fn sasl_token(&mut self, token: Result<Vec<u8>, SaslError>) {
-        let in_sasl = self
-            .link
-            .as_ref()
-            .is_some_and(|l| matches!(l.stage, Stage::Sasl { .. }));
+        let Some(link) = self.link.as_mut() else {
+            return;
+        };
+        let Stage::Sasl {
+            at_work: at_work @ true,
+            ..
+        } = &mut link.stage
+        else {
+            return;
+        };
+        *at_work = false;
         match token {
-            _ if !in_sasl => {}
             Ok(token) => self.send_token(&token),
-            Err(error) => self.fail_auth(AuthFailure::Sasl(error)),
+            Err(error) => self.fail_sasl(error),
         }
     }
 
@@ -242,7 +259,10 @@ impl Session {
         let Some(link) = self.link.as_mut() else {
             return;
         };
-        let Stage::Sasl { answers, .. } = &mut link.stage else {
+        let Stage::Sasl {
+            answers, mechanism, ..
+        } = &mut link.stage
+        else {
             return;
         };
         *answers += 1;
@@ -250,7 +270,8 @@ impl Session {
         match header.err {
             ErrorCode::OK => {}
             ErrorCode::AUTH_FAILED | ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH => {
-                return self.fail_auth(AuthFailure::SaslRefused);
+                let failure = mechanism.lock().refused();
+                return self.fail_auth(failure);
             }
             code => return self.drop_link(LinkError::Refused(code), true),
         }

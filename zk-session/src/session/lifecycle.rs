@@ -381,12 +381,17 @@ impl Session {
     /// Planted: keeps what must fail.
     #[cfg(zk_planted)]
     fn planted_fails_less(&mut self, error: &RequestError) -> bool {
-        use crate::Planted;
-        if !matches!(error, RequestError::ConnectionLoss { .. }) {
-            return false;
-        }
+        use crate::{Planted, queue::Kind};
         let resends = self.is_planted(Planted::ResendWrite);
-        if !resends && !self.is_planted(Planted::KeepUnsent) {
+        let is_plain = |slot: &Slot| slot.kind == Kind::User && slot.watch.is_none();
+        let keeps = if matches!(error, RequestError::ConnectionLoss { .. }) {
+            resends || self.is_planted(Planted::KeepUnsent)
+        } else {
+            matches!(error, RequestError::SessionExpired { .. })
+                && self.is_planted(Planted::KeepWaiting)
+                && self.unsent.slots().iter().all(is_plain)
+        };
+        if !keeps {
             return false;
         }
         for slot in std::mem::take(&mut self.in_flight) {

@@ -67,7 +67,11 @@ impl Session {
         };
         // Those that last are told of the gap when they are back in place.
         let breaks = change.arm & (PERSISTENT | RECURSIVE) != 0;
-        if change.remove != 0 && !self.cannot_unwatch {
+        #[cfg(zk_planted)]
+        let leaves = self.is_planted(crate::Planted::LeaveWatches);
+        #[cfg(not(zk_planted))]
+        let leaves = false;
+        if change.remove != 0 && !self.cannot_unwatch && !leaves {
             let kind = WatcherType(change.remove);
             let request = Request::RemoveWatches {
                 path: (&*path).into(),

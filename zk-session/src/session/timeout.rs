@@ -5,7 +5,7 @@ use std::time::Instant;
 use zk_proto::Request;
 
 use super::Session;
-use crate::link::Stage;
+use crate::link::{Link, Stage};
 use crate::queue::Kind;
 use crate::{CloseOutcome, Event, KeepAlive, LinkError, StateReason, TimeoutReason};
 
@@ -32,7 +32,8 @@ impl Session {
             self.give_up();
         }
         if self.is_due(self.connect_at()) {
-            self.drop_link(LinkError::ConnectTimeout, true);
+            let error = self.link.as_ref().map(Link::too_late);
+            self.drop_link(error.unwrap_or(LinkError::ConnectTimeout), true);
         }
         if self.is_due(self.silent_at()) {
             self.drop_link(LinkError::Silent, true);

@@ -10,7 +10,7 @@ use crate::queue::WatchKind;
 use crate::{Event, Notice, WatchId, WatchedEvent};
 
 impl Watches {
-    /// An event has arrived: tells the watchers, and the entries whose needs may have changed. In a
+    /// An event has arrived: tells the watchers, and the entry whose needs may have changed. In a
     /// `gap` those that last hear nothing: they will be told of the gap, and this is a part of what
     /// is in it.
     pub(crate) fn fire(
@@ -19,9 +19,8 @@ impl Watches {
         path: &str,
         (zxid, gap): (Zxid, bool),
         out: &mut impl FnMut(Event),
-    ) -> Vec<u32> {
+    ) -> Option<u32> {
         let derived_before = self.derived.take();
-        let mut touched = Vec::new();
         let is_child_event = kind == EventType::NODE_CHILDREN_CHANGED;
         let (one_shots, disarmed): (&[WatchKind], u8) = match kind {
             EventType::NODE_CREATED | EventType::NODE_DATA_CHANGED => {
@@ -30,11 +29,11 @@ impl Watches {
             // Who waits for a creation has found the node missing: its end was before that.
             EventType::NODE_DELETED => (&[WatchKind::Data, WatchKind::Child], DATA | CHILD),
             EventType::NODE_CHILDREN_CHANGED => (&[WatchKind::Child], CHILD),
-            _ => return touched,
+            _ => return None,
         };
-        if let Some(&at) = self.index.get(path) {
-            touched.push(at);
-            let mut told = Vec::new();
+        let touched = self.index.get(path).copied();
+        if let Some(at) = touched {
+            let mut told = std::mem::take(&mut self.told);
             if let Some(entry) = &mut self.entries[at as usize] {
                 // What a setWatches on its way registers may outlive an event of what was there
                 // before: who then waits for nothing has it removed.
@@ -56,13 +55,14 @@ impl Watches {
                     !one_shot
                 });
             }
-            for (id, one_shot) in told {
+            for (id, one_shot) in told.drain(..) {
                 self.tell(id, kind, path, zxid, out);
                 if one_shot {
                     self.watchers.remove(&id);
                     self.registered -= 1;
                 }
             }
+            self.told = told;
         }
         if !is_child_event && !gap {
             if self.recursive > 0 {

@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use zk_proto::{ErrorCode, Request, ServerAddr, Xid, put_buffer};
 use zk_session::{
-    AuthFailure, Challenge, LinkError, Mechanism, MechanismFactory, RequestError, SaslError,
-    StateReason, Step,
+    AuthFailure, Challenge, LinkError, Mechanism, MechanismFactory, ProtocolError, RequestError,
+    SaslError, SaslWork, StateReason, Step,
 };
 
 use crate::rig::expect::{auth, get, get_watched};
@@ -166,6 +165,16 @@ impl Mechanism for Player {
         let next = self.0.steps.lock().expect("one thread").pop_front();
         next.expect("the script goes on")
     }
+
+    /// Works on what it is told to.
+    fn work(&mut self, challenge: Challenge<'_>) -> Result<Vec<u8>, SaslError> {
+        match challenge {
+            Challenge::Initial => Ok(b"from the beginning".to_vec()),
+            Challenge::Token(b"panic") => panic!("as it was told"),
+            Challenge::Token(token) => Ok([b"from ", token].concat()),
+            Challenge::Null => Err(SaslError::new("from nothing comes nothing")),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -248,19 +257,97 @@ fn sasl_is_done_again_on_every_connection_with_a_fresh_nonce() {
 fn a_mechanism_can_take_its_time() {
     let (mut rig, _) = scripted(vec![Ok(Step::Later), Ok(Step::Later), Ok(Step::Done)]);
     let conn = rig.conn();
-    assert_eq!(rig.sasl.pop_front(), Some((conn, None)));
+    let work = put_off(&mut rig);
+    assert_eq!(work.challenge(), Challenge::Initial);
+    // A loop may know the token by itself.
     rig.session
         .handle_sasl(rig.now, conn, Ok(b"first".to_vec()));
     rig.drain();
     let asked = rig.asked_for(&token(b"first"));
     challenge(&mut rig, asked.xid, Some(b"next"));
-    let expected = Some(Bytes::from_static(b"next"));
-    assert_eq!(rig.sasl.pop_front(), Some((conn, expected)));
-    rig.session
-        .handle_sasl(rig.now, conn, Ok(b"second".to_vec()));
+    let work = put_off(&mut rig);
+    assert_eq!(work.challenge(), Challenge::Token(b"next"));
+    assert!(work.is_wanted());
+    rig.session.handle_sasl(rig.now, conn, work.run());
     rig.drain();
-    let asked = rig.asked_for(&token(b"second"));
+    let asked = rig.asked_for(&token(b"from next"));
     challenge(&mut rig, asked.xid, Some(b""));
+    rig.answer_all();
+    rig.connected();
+}
+
+/// What the mechanism has put off.
+fn put_off(rig: &mut Rig) -> SaslWork {
+    let (conn, work) = rig.sasl.pop_front().expect("a token is to be worked out");
+    assert_eq!(conn, rig.conn());
+    work
+}
+
+#[test]
+fn work_of_a_lost_connection_is_not_wanted() {
+    let (mut rig, _) = scripted(vec![Ok(Step::Later), Ok(Step::Later), Ok(Step::Done)]);
+    let (old, work) = (rig.conn(), put_off(&mut rig));
+    rig.cut();
+    rig.attempt_failed();
+    assert!(!work.is_wanted());
+    rig.establish();
+    rig.session.handle_sasl(rig.now, old, work.run());
+    rig.drain();
+    rig.nothing_asked();
+    assert!(put_off(&mut rig).is_wanted());
+}
+
+#[test]
+fn a_token_that_nobody_waits_for_is_ignored() {
+    let (mut rig, _) = scripted(vec![Ok(Step::Later), Ok(Step::Done)]);
+    let conn = rig.conn();
+    let work = put_off(&mut rig);
+    rig.session.handle_sasl(rig.now, conn, work.clone().run());
+    rig.session.handle_sasl(rig.now, conn, work.run());
+    rig.drain();
+    let asked = rig.asked_for(&token(b"from the beginning"));
+    rig.nothing_asked();
+    challenge(&mut rig, asked.xid, Some(b""));
+    rig.answer_all();
+    rig.connected();
+}
+
+#[test]
+fn a_server_may_not_answer_while_the_mechanism_works() {
+    let (mut rig, _) = scripted(vec![Ok(Step::Later)]);
+    challenge(&mut rig, Xid(1), Some(b"in a hurry"));
+    let (_, error) = rig.attempt_failed();
+    let (got, expected) = (Xid(1), Xid::WATCH);
+    let error_expected = LinkError::Protocol(ProtocolError::WrongXid { got, expected });
+    assert_eq!(error, error_expected);
+}
+
+#[test]
+fn a_mechanism_that_panics_has_failed() {
+    let (mut rig, _) = scripted(vec![send(b"1"), Ok(Step::Later)]);
+    let asked = rig.asked();
+    challenge(&mut rig, asked.xid, Some(b"panic"));
+    let token = put_off(&mut rig).run();
+    let conn = rig.conn();
+    rig.session.handle_sasl(rig.now, conn, token);
+    rig.drain();
+    let error = SaslError::new("the mechanism panicked");
+    assert_eq!(auth_failure(rig), AuthFailure::Sasl(error));
+}
+
+#[test]
+fn a_temporary_error_costs_the_attempt_only() {
+    let error = SaslError::temporary("the Kerberos server is away");
+    let (mut rig, _) = scripted(vec![Err(error.clone()), Ok(Step::Later), Ok(Step::Done)]);
+    let (_, why) = rig.attempt_failed();
+    assert_eq!(why, LinkError::Sasl(error.clone()));
+    rig.establish();
+    let conn = rig.conn();
+    rig.session.handle_sasl(rig.now, conn, Err(error.clone()));
+    rig.drain();
+    let (_, why) = rig.attempt_failed();
+    assert_eq!(why, LinkError::Sasl(error));
+    rig.establish();
     rig.answer_all();
     rig.connected();
 }
@@ -334,6 +421,11 @@ fn a_connection_lost_in_the_exchange_is_no_refusal() {
 #[test]
 fn an_exchange_that_takes_too_long_costs_the_attempt() {
     let (mut rig, _) = scripted(vec![Ok(Step::Later)]);
+    rig.pass(T * 2 / 9);
+    let (_, error) = rig.attempt_failed();
+    assert_eq!(error, LinkError::SaslTimeout);
+    // One that waits for the server is the server's fault.
+    let (mut rig, _) = scripted(vec![send(b"1")]);
     rig.pass(T * 2 / 9);
     let (_, error) = rig.attempt_failed();
     assert_eq!(error, LinkError::ConnectTimeout);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::op::delete::{Delete, Sync};
 use crate::op::protected::{Mark, Unclaimed};
-use crate::op::retry::{Attempts, Doubt, Resolved, Resolver, Rule};
-use crate::op::transaction::{Commit, is_any};
+use crate::op::retry::{Attempts, Doubt, PathsOf, Resolved, Resolver, Rule};
+use crate::op::transaction::{Commit, TransactionResult, is_any};
 use crate::op::tree::DeleteTree;
 use crate::op::write::{Create, CreateReply, EnsurePath, SetAcls, SetData};
 use crate::op::{AddWatch, Kind, MultiRead, Read, ReadKind, Watchable, Watched, WhoAmI};
@@ -148,9 +148,9 @@ impl<T: CreateReply> private::Retry for Create<'_, T> {
         let session_bound = create.is_ephemeral();
         let (create, rule, cleanup) = if create.protected {
             let (create, mark) = create.marked(client)?;
-            let cleanup = Unclaimed::new(client, &mark);
-            let path: fn(&T) -> &str = T::path;
-            (create, protected(mark), Some((cleanup, path)))
+            let cleanup = Unclaimed::new(client, vec![(client.clone(), mark.clone())]);
+            let paths: PathsOf<T> = Box::new(|made| vec![made.path().to_owned()]);
+            (create, protected(mark), Some((cleanup, paths)))
         } else if create.sequential {
             (create, Rule::Refuse(Doubt::Sequential), None)
         } else {
@@ -207,13 +207,13 @@ impl Retryable for Commit<'_> {}
 impl private::Retry for Commit<'_> {
     type Owned = Commit<'static>;
 
-    fn attempts(self, _: &Client) -> Result<Attempts<Self::Owned>, Error> {
+    fn attempts(self, client: &Client) -> Result<Attempts<Self::Owned>, Error> {
         let session_bound = self.is_session_bound();
         let commit = self.into_owned();
-        let rule = match commit.mark() {
+        let rule = match commit.marks().next() {
             None if commit.is_empty() => Rule::Read,
             None => Rule::Refuse(Doubt::Transaction),
-            Some((chroot, mark)) => {
+            Some((_, chroot, mark)) => {
                 let (mark, outline) = (Arc::new(mark.clone()), Arc::new(commit.outline()));
                 let chroot = chroot.clone();
                 let resolver: Resolver<_> = Box::new(move |client, deadline| {
@@ -229,11 +229,26 @@ impl private::Retry for Commit<'_> {
                 Rule::Look(resolver, Doubt::Transaction)
             }
         };
+        let nodes = commit
+            .marks()
+            .map(|(_, chroot, mark)| (client.below(chroot), mark.clone()));
+        let nodes: Vec<_> = nodes.collect();
+        let cleanup = (!nodes.is_empty()).then(|| {
+            let places: Vec<usize> = commit.marks().map(|(place, ..)| place).collect();
+            let paths: PathsOf<Vec<TransactionResult>> = Box::new(move |results| {
+                let path = |place: &usize| results.get(*place).and_then(TransactionResult::path);
+                let paths = places.iter().map(path);
+                paths
+                    .map(|path| path.unwrap_or_default().to_owned())
+                    .collect()
+            });
+            (Unclaimed::new(client, nodes), paths)
+        });
         Ok(Attempts {
             kind: commit,
             rule,
             session_bound,
-            cleanup: None,
+            cleanup,
         })
     }
 }

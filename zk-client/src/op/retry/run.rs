@@ -68,12 +68,14 @@ impl Run {
         first: Result<Started<K::Output>, Error>,
     ) -> Result<K::Output, Error> {
         let result = self.repeat(&mut attempts, first).await;
-        let Some((cleanup, path)) = &attempts.cleanup else {
+        let Some((cleanup, paths)) = &attempts.cleanup else {
             return result;
         };
         match &result {
             // The node of a lost attempt may still turn up beside that of a later one.
-            Ok(value) => cleanup.made(self.lost.then(|| path(value).to_owned())),
+            Ok(value) => cleanup.made(self.lost.then(|| paths(value))),
+            // All was done, and the caller is told so.
+            Err(Error::ResultLost) => cleanup.disarm(),
             Err(error) if !self.lost && error.outcome() == Some(Outcome::NotApplied) => {
                 cleanup.disarm();
             }
@@ -108,9 +110,9 @@ impl Run {
                     self.lost |= unknown;
                 }
             }
-            // It may be the node of an attempt that was taken for lost.
-            let late = self.lost && error == Error::NodeExists;
-            let late = late && matches!(attempts.rule, Rule::Look(..));
+            // It may be the work of an attempt that was taken for lost.
+            let late = matches!(error, Error::NodeExists | Error::Transaction(_));
+            let late = late && self.lost && matches!(attempts.rule, Rule::Look(..));
             self.doubt |= late;
             if !late && !self.repeats(&error, attempts.session_bound) {
                 return Err(self.given_up(error));

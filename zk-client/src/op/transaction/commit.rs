@@ -47,13 +47,14 @@ impl Commit<'_> {
         })
     }
 
-    /// The root path and the mark of the first protected create, by which it can be told whether
-    /// all was done.
-    pub(crate) fn mark(&self) -> Option<(&Chroot, &Mark)> {
-        self.items.iter().find_map(|item| match &item.what {
+    /// The protected creates: place, root path and mark. By the first it can be told whether all
+    /// was done.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = (usize, &Chroot, &Mark)> {
+        let items = self.items.iter().enumerate();
+        items.filter_map(|(place, item)| match &item.what {
             What::Create {
                 mark: Some(mark), ..
-            } => Some((&item.chroot, mark)),
+            } => Some((place, &item.chroot, mark)),
             What::Create { .. } | What::Delete(_) | What::Set(..) | What::Check(_) => None,
         })
     }
@@ -62,7 +63,7 @@ impl Commit<'_> {
         self.items.is_empty()
     }
 
-    /// What can be told of the results when only the node of [`mark`](Self::mark) is found.
+    /// What can be told of the results when only the first node of [`marks`](Self::marks) is found.
     pub(crate) fn outline(&self) -> Outline {
         let mut marked = false;
         let lines = self.items.iter().map(|item| match &item.what {
@@ -121,7 +122,7 @@ impl Start for Commit<'_> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
-        if !self.once && self.mark().is_some() {
+        if !self.once && self.marks().next().is_some() {
             let commit = Self {
                 items: self.items.clone(),
                 error: None,

@@ -10,11 +10,10 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use zk_proto::{Chroot, Password, Request, ServerAddr, SessionId};
 use zk_session::{
-    Action, Call, Cancelled, Config, ConfigBuilder, ConnId, Event, Refused, RequestId, Session,
-    State, Submitted, WatchId,
+    Action, Call, Cancelled, Config, ConfigBuilder, ConnId, Event, Refused, RequestId, SaslWork,
+    Session, State, Submitted, WatchId,
 };
 
 pub(crate) use asked::{Asked, Peer};
@@ -49,7 +48,7 @@ pub(crate) struct Rig {
     pub(crate) peers: BTreeMap<ConnId, Peer>,
     /// Connections that the session has ended itself, and whether at once.
     pub(crate) ended: Vec<(ConnId, bool)>,
-    pub(crate) sasl: VecDeque<(ConnId, Option<Bytes>)>,
+    pub(crate) sasl: VecDeque<(ConnId, SaslWork)>,
     pub(crate) events: VecDeque<Event>,
     /// The transaction that the servers are at.
     pub(crate) zxid: i64,
@@ -339,7 +338,7 @@ impl Rig {
                 self.peers.remove(&conn);
                 self.ended.push((conn, abort));
             }
-            Action::Sasl { conn, challenge } => self.sasl.push_back((conn, challenge)),
+            Action::Sasl { conn, work } => self.sasl.push_back((conn, work)),
         }
     }
 

@@ -1,0 +1,189 @@
+//! [`Mine`]: an ephemeral node that goes when its owner does.
+
+use std::time::Duration;
+
+use zk_client::{Client, Error, SessionId};
+
+/// The pause between two attempts to delete a node.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The pauses between looks after a connection was lost with the create, which may turn up behind
+/// the first of them.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+
+/// An ephemeral node of one session, of which nobody else deletes or makes one of the same path
+/// without being told from it. Dropping this deletes it: at once, past all bounds, and in that
+/// session only.
+///
+/// It is made before the create is sent, so that a create that was given up leaves nothing either.
+pub(crate) struct Mine {
+    client: Client,
+    path: String,
+    session: SessionId,
+    /// The data by which it is told from others' of the same path; `None` if its path is unique.
+    mark: Option<String>,
+    /// Connections lost before the create.
+    losses: u64,
+    /// It is known to exist; or is to be left alone.
+    known: Known,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Known {
+    Maybe,
+    Made,
+    Gone,
+}
+
+impl Mine {
+    /// A node whose name nobody else uses.
+    pub(crate) fn unique(client: &Client, path: String, session: SessionId) -> Self {
+        Self {
+            client: client.clone(),
+            path,
+            session,
+            mark: None,
+            losses: client.stats().session.losses,
+            known: Known::Maybe,
+        }
+    }
+
+    /// A node that others may have in its place, told by its data.
+    pub(crate) fn marked(client: &Client, path: String, session: SessionId, mark: String) -> Self {
+        let mut mine = Self::unique(client, path, session);
+        mine.mark = Some(mark);
+        mine
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// It exists.
+    pub(crate) fn made(&mut self) {
+        self.known = Known::Made;
+    }
+
+    /// It does not exist, and no create of it is under way.
+    pub(crate) fn gone(&mut self) {
+        self.known = Known::Gone;
+    }
+
+    /// Is the client's session still the one whose node this is?
+    pub(crate) fn is_of_session(&self) -> bool {
+        let session = self.client.client_id();
+        session.is_some_and(|(id, _)| id == self.session)
+    }
+
+    /// The same, and cannot servers have dropped the session?
+    pub(crate) fn is_live(&self) -> bool {
+        let client = &self.client;
+        self.is_of_session() && client.deadline().is_some_and(|end| client.now() < end)
+    }
+}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        let remains = Remains {
+            client: self.client.clone(),
+            path: std::mem::take(&mut self.path),
+            session: self.session,
+            mark: self.mark.take(),
+            losses: self.losses,
+            made: self.known == Known::Made,
+        };
+        match self.known {
+            Known::Gone => {}
+            Known::Maybe if remains.mark.is_some() => remains.look_in_background(),
+            Known::Maybe | Known::Made => remains.delete(),
+        }
+    }
+}
+
+/// What is to be deleted.
+struct Remains {
+    client: Client,
+    path: String,
+    session: SessionId,
+    mark: Option<String>,
+    losses: u64,
+    made: bool,
+}
+
+impl Remains {
+    /// Puts the delete into the session's queue, behind the create.
+    fn delete(self) {
+        let delete = self.client.delete(&self.path).urgent();
+        let result = delete.in_session(self.session).send();
+        result.on_complete(move |result| match result {
+            Ok(()) | Err(Error::NoNode) if self.made || !self.is_doubtful() => {}
+            Err(Error::SessionExpired { .. } | Error::Closed { .. }) => {}
+            Ok(()) | Err(_) => self.look_in_background(),
+        });
+    }
+
+    fn look_in_background(self) {
+        let client = self.client.clone();
+        client.spawn(self.look());
+    }
+
+    /// Was a connection lost since the create was sent? A server may read what an earlier
+    /// connection has left behind after it has answered on a new one.
+    fn is_doubtful(&self) -> bool {
+        self.client.stats().session.losses != self.losses
+    }
+
+    /// Looks for the node and deletes it, until it is gone or the session is.
+    async fn look(self) {
+        let mut pauses = PAUSES.iter();
+        loop {
+            match self.find_and_delete().await {
+                Ok(true) => continue,
+                Ok(false) if self.made || !self.is_doubtful() => return,
+                Ok(false) => {
+                    let Some(pause) = pauses.next() else {
+                        return;
+                    };
+                    if self.client.sleep(*pause).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Err(Error::SessionExpired { .. } | Error::Closed { .. }) => return,
+                Err(Error::Timeout { .. }) => {}
+                Err(error) if error.is_retryable() => {}
+                Err(error) => {
+                    let path = self.path.as_str();
+                    tracing::warn!(path, %error, "an abandoned node could not be deleted");
+                    return;
+                }
+            }
+            if self.client.sleep(PAUSE).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Was it there?
+    async fn find_and_delete(&self) -> Result<bool, Error> {
+        let found = match self.client.get(&self.path).synced().await {
+            Err(Error::NoNode) => return Ok(false),
+            found => found?,
+        };
+        let (data, stat) = found;
+        let mark = self.mark.as_ref();
+        if stat.ephemeral_owner != self.session || mark.is_some_and(|mark| data != *mark.as_bytes())
+        {
+            return Ok(false);
+        }
+        let delete = self.client.delete(&self.path).urgent();
+        match delete.in_session(self.session).await {
+            Ok(()) | Err(Error::NoNode) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
