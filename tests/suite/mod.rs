@@ -12,10 +12,13 @@ pub(crate) mod data;
 pub(crate) mod errors;
 pub(crate) mod limits;
 pub(crate) mod order;
+pub(crate) mod recipes;
 pub(crate) mod retry;
 pub(crate) mod session;
 pub(crate) mod transactions;
 pub(crate) mod watches;
+
+pub(crate) use recipes::{caches, parties, watching};
 
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
@@ -44,6 +47,13 @@ macro_rules! mount {
                 no_credential_is_ever_logged_or_printed
                 the_super_user_may_do_everything
                 who_am_i_lists_the_identities
+            }
+            caches {
+                a_cache_catches_up_after_losses
+                a_cache_is_filled_and_follows
+                a_thousand_nodes_take_few_requests
+                a_tree_cache_is_started_once_and_closed
+                a_tree_cache_tells_what_kazoos_does
             }
             children {
                 all_below_are_counted
@@ -162,6 +172,13 @@ macro_rules! mount {
                 the_state_changes_before_the_failures_it_causes
                 waiting_where_results_come_from_is_refused
             }
+            parties {
+                a_lost_session_is_no_member
+                a_persistent_node_is_made_again
+                joining_twice_and_leaving_what_is_gone_is_fine
+                members_and_their_number_follow
+                shallow_members_follow_too
+            }
             retry {
                 a_delete_that_was_carried_out_is_done
                 a_new_session_is_used_only_by_what_does_not_depend_on_the_old
@@ -261,6 +278,17 @@ macro_rules! mount {
                 watches_end_with_the_session
                 watches_survive_a_lost_connection
                 what_happened_while_away_is_caught_up_with
+            }
+            watching {
+                a_function_may_block_on_its_own_client
+                a_missing_node_is_seen_to_come_and_go
+                a_panic_in_a_function_is_contained
+                a_watch_within_a_session_ends_with_it
+                children_are_watched_beyond_the_end_of_their_parent
+                functions_are_called_at_once_and_until_they_say_no
+                patience_waits_for_quiet
+                streams_end_with_the_client
+                what_changes_while_away_is_seen
             }
         }
     };
