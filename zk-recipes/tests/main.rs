@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod barrier;
+mod caches;
 mod counter;
 mod double_barrier;
 mod guards;
 mod locking_queue;
 mod locks;
+mod members;
 mod queue;
 mod races;
 mod rig;
