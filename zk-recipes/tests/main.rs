@@ -5,9 +5,11 @@
 mod barrier;
 mod counter;
 mod guards;
+mod herd;
 mod locks;
 mod races;
 mod rig;
+mod shared;
 mod stage;
 mod universe;
 mod watches;
