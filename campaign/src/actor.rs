@@ -253,6 +253,7 @@ impl Actor {
         match choice {
             0 => {
                 self.scene.recorder.count("clients restarted");
+                self.stage.drain();
                 let (at, client) = (self.machine.sim_now(), self.no());
                 let closing = Event::Closing { client };
                 self.scene.recorder.push(at, closing);
@@ -278,6 +279,7 @@ impl Actor {
             }
             _ => {
                 self.scene.recorder.count("clients replaced");
+                self.stage.drain();
                 let (at, no) = (self.machine.sim_now(), self.no());
                 let closing = Event::Closing { client: no };
                 self.scene.recorder.push(at, closing);
@@ -335,6 +337,7 @@ impl Actor {
             self.stage.eyes().drop_watch(0);
         }
         self.look_for_leaks("at rest").await;
+        self.stage.drain();
         let (at, client) = (self.machine.sim_now(), self.no());
         let closing = Event::Closing { client };
         self.scene.recorder.push(at, closing);

@@ -1,14 +1,16 @@
 //! Truth of sessions: none is dropped while its client may think that it lives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use zk_proto::SessionId;
 
 use super::history::{ClientNo, Event, History, Standing};
 use super::log::{CommittedLog, Txn};
 use super::violation::{Rule, Violation};
 
 /// Compares what clients said of their sessions with when those were ended. A client that closes
-/// its session says so itself.
+/// its session says so itself; that is no excuse for the end of one that it has only later.
 ///
 /// # Errors
 /// [`Rule::SessionTruth`].
@@ -19,13 +21,30 @@ pub fn check_sessions(history: &History, log: &CommittedLog) -> Result<usize, Vi
         .filter(|entry| matches!(entry.txn, Txn::Close))
         .map(|entry| (entry.session, entry.at))
         .collect();
-    let mut closing: BTreeMap<ClientNo, Duration> = BTreeMap::new();
+    // The sessions that each client has had, those that it had when it was asked to close, and
+    // since when it closes the one that it is about to get.
+    let mut had: BTreeMap<ClientNo, BTreeSet<SessionId>> = BTreeMap::new();
+    let mut closing: BTreeMap<(ClientNo, SessionId), Duration> = BTreeMap::new();
+    let mut coming: BTreeMap<ClientNo, Duration> = BTreeMap::new();
     let mut standings: BTreeMap<ClientNo, Vec<(Duration, Standing)>> = BTreeMap::new();
     for (at, event) in history.events() {
         if let Event::Closing { client } = event {
-            closing.entry(*client).or_insert(*at);
+            for session in had.get(client).into_iter().flatten() {
+                closing.entry((*client, *session)).or_insert(*at);
+            }
+            let last = standings.get(client).and_then(|standings| standings.last());
+            if last.is_none_or(|(_, standing)| *standing == Standing::Lost) {
+                coming.entry(*client).or_insert(*at);
+            }
         } else if let Event::Stands { client, standing } = event {
             standings.entry(*client).or_default().push((*at, *standing));
+            if let Standing::Connected { session, .. } | Standing::Suspended { session, .. } =
+                standing
+                && had.entry(*client).or_default().insert(*session)
+                && let Some(asked) = coming.remove(client)
+            {
+                closing.insert((*client, *session), asked);
+            }
         }
     }
     let end = history
@@ -53,7 +72,8 @@ pub fn check_sessions(history: &History, log: &CommittedLog) -> Result<usize, Vi
             let Some(dropped) = closes.get(&session).copied() else {
                 continue;
             };
-            let asked = closing.get(client).is_some_and(|asked| *asked <= dropped);
+            let asked = closing.get(&(*client, session));
+            let asked = asked.is_some_and(|asked| *asked <= dropped);
             // An empty interval claims nothing.
             if dropped < until && *from < until && !asked {
                 let text = format!(

@@ -154,6 +154,39 @@ fn a_session_lives_as_long_as_its_client_says() {
     tell(dropped + 10, true).accepted();
 }
 
+/// But for one that it was about to get: that one is closed as soon as it is there.
+#[test]
+fn whoever_has_closed_one_session_is_not_excused_for_the_next() {
+    for lost in [true, false] {
+        let mut story = Story::new();
+        let stand = |session| Standing::Connected {
+            session,
+            until: Some(Duration::from_secs(1000)),
+        };
+        let mut closed = vec![session(A)];
+        story.stand(A, stand(session(A)));
+        if lost {
+            story.stand(A, Standing::Lost);
+        }
+        story.push(Event::Closing { client: A });
+        if lost {
+            let coming = SessionId(0x776);
+            story.commit(coming, Txn::Open);
+            story.stand(A, stand(coming));
+            closed.push(coming);
+        }
+        for session in closed {
+            story.commit(session, Txn::Close);
+        }
+        let next = SessionId(0x777);
+        story.commit(next, Txn::Open);
+        story.stand(A, stand(next));
+        story.accepted();
+        story.commit(next, Txn::Close);
+        story.refused(Rule::SessionTruth);
+    }
+}
+
 #[test]
 fn leaks_are_named() {
     check_leaks(&[("watches", 0), ("requests", 0)]).unwrap();
