@@ -13,7 +13,8 @@
 //! | `on_sim::as_3_9`, `as_3_8` | simulator | simulated | `zk-server` on a simulated machine |
 //!
 //! Beside the suite, in the same modules, `faults` are what becomes of a loaded client when its server
-//! is killed or paused, its connection cut, its session ended. The matrix that `cargo xtask test` prints
+//! is killed or paused, its connection cut, its session ended, and `handlers` what each of them has to do
+//! by itself. The matrix that `cargo xtask test` prints
 //! is made of these names.
 //!
 //! The tests on TCP share one server of each kind, which starts with the first test that needs it; a
@@ -84,6 +85,7 @@
 
 mod differential;
 mod faults;
+mod handlers;
 mod names;
 mod observed;
 mod on_sim;

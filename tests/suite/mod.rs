@@ -362,6 +362,7 @@ macro_rules! mount_on_all {
 
         mod on_zk_server {
             $crate::suite::mount! { [] Place::Embedded(zk_server::Release::V3_9), $run }
+            $crate::handlers::mount_handlers! { $kind }
             $crate::faults::load::mount_faults! {
                 ours $kind, zk_server::Release::V3_9 $(; $more)*
             }

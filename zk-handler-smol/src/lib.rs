@@ -15,7 +15,8 @@
 //!
 //! Each client is one task. [`connect`] and [`SmolHandler::new`] run the tasks on a thread of
 //! their own, which waits for the sockets itself; so clients are driven whatever the executors of
-//! the program do. [`SmolHandler::on`] gives the tasks to an executor of yours.
+//! the program do. [`SmolHandler::on`] gives the tasks to an executor of yours: that saves two
+//! changes of threads for each call that is awaited there before the next is made.
 //!
 //! # Which thread runs what
 //!

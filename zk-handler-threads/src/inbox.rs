@@ -33,6 +33,9 @@ pub(crate) struct Inbox {
     waker: Waker,
     asleep: AtomicBool,
     letters: Mutex<Option<Vec<Letter>>>,
+    /// How often the loop went to sleep.
+    #[cfg(test)]
+    pub(crate) sleeps: std::sync::atomic::AtomicUsize,
 }
 
 impl Inbox {
@@ -44,6 +47,8 @@ impl Inbox {
             waker,
             asleep: AtomicBool::new(false),
             letters,
+            #[cfg(test)]
+            sleeps: std::sync::atomic::AtomicUsize::new(0),
         })
     }
 
@@ -71,6 +76,8 @@ impl Inbox {
     /// The loop wants to sleep. `true`: it may, and the next letter will wake it.
     pub(crate) fn prepare_sleep(&self) -> bool {
         self.asleep.store(true, Ordering::Release);
+        #[cfg(test)]
+        self.sleeps.fetch_add(1, Ordering::SeqCst);
         let nothing = lock(&self.letters).as_ref().is_none_or(Vec::is_empty);
         if !nothing {
             self.asleep.store(false, Ordering::Relaxed);

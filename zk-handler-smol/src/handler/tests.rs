@@ -1,5 +1,4 @@
 use std::cell::Cell;
-use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
 
@@ -101,72 +100,6 @@ fn a_spawner_that_drops_the_task_lets_nobody_hang() {
     let connect = Client::builder("127.0.0.1:1").connect(Arc::new(handler.clone()));
     assert!(matches!(connect.wait(), Err(Error::Closed { .. })));
     assert_eq!(handler.tasks(), 0);
-}
-
-#[test]
-fn two_thousand_sessions_share_a_thread() {
-    let (server, handler) = (server(), SmolHandler::new());
-    let hosts = server.hosts();
-    let clients: Vec<_> = (0..2_000)
-        .map(|_| {
-            Client::builder(&hosts)
-                .start(Arc::new(handler.clone()))
-                .unwrap()
-        })
-        .collect();
-    let paths: Vec<_> = (0..2_000).map(|number| format!("/{number}")).collect();
-    let both = || clients.iter().zip(&paths);
-    let creates: Vec<_> = both()
-        .map(|(client, path)| client.create(path, path.as_bytes()).ephemeral().send())
-        .collect();
-    let gets: Vec<_> = both()
-        .map(|(client, path)| client.get(path).send())
-        .collect();
-    for create in creates {
-        create.wait_timeout(SOON).unwrap();
-    }
-    for (get, path) in gets.into_iter().zip(&paths) {
-        assert_eq!(get.wait_timeout(SOON).unwrap().0, path.as_bytes());
-    }
-    assert_eq!(server.sessions().len(), 2_000);
-    assert_eq!((handler.tasks(), handler.threads()), (2_000, 1));
-    let closes: Vec<_> = clients.iter().map(|client| client.close().send()).collect();
-    for close in closes {
-        close.wait().unwrap();
-    }
-    assert!(server.sessions().is_empty());
-    until("the threads end", || handler.threads() == 0);
-    assert_eq!(handler.tasks(), 0);
-}
-
-#[test]
-fn replies_of_a_megabyte_arrive_whole() {
-    let (server, handler) = (server(), SmolHandler::new());
-    let client = client(&server, &handler);
-    let large: Vec<u8> = (0..1_000_000_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
-    let created = client.create("/large", &large).send();
-    created.wait_timeout(AT_ONCE).unwrap();
-    let results: Vec<_> = (0..8).map(|_| client.get("/large").send()).collect();
-    let small = client.exists("/").send();
-    for result in results {
-        assert!(result.wait_timeout(AT_ONCE).unwrap().0 == large[..]);
-    }
-    assert!(small.wait_timeout(AT_ONCE).unwrap().is_some());
-    client.close().wait().unwrap();
-}
-
-#[test]
-fn servers_have_ipv6_addresses_too() {
-    if TcpListener::bind("[::1]:0").is_err() {
-        return;
-    }
-    let addr = "[::1]:0".parse().unwrap();
-    let server = Server::builder().quiet().addr(addr).start().unwrap();
-    let client = client(&server, &SmolHandler::new());
-    assert_eq!(client.command(*b"ruok").wait().unwrap(), "imok");
-    client.close().wait().unwrap();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 
@@ -89,6 +90,23 @@ fn a_first_request_is_written_without_the_loop() {
     let second = client.get("/second").send();
     read_request(&mut server);
     drop((first, second));
+}
+
+#[test]
+fn an_idle_client_does_not_wake_the_loop() {
+    let (idle, busy) = (ThreadsHandler::new(), ThreadsHandler::new());
+    let (client, mut server) = client(&idle);
+    greet(&client, &mut server);
+    until_idle(&idle);
+    let inbox = lock(&idle.shared.io_loop).clone().unwrap();
+    let sleeps = inbox.sleeps.load(Ordering::SeqCst);
+    // Meanwhile much goes on elsewhere.
+    for _ in 0..20 {
+        let (client, _server) = self::client(&busy);
+        client.close().timeout(Duration::ZERO).wait().ok();
+    }
+    assert!(inbox.is_asleep());
+    assert_eq!(inbox.sleeps.load(Ordering::SeqCst), sleeps);
 }
 
 #[test]

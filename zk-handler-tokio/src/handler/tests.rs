@@ -1,9 +1,7 @@
-use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinSet;
 use zk_client::{Client, Error, State};
 use zk_server::Server;
 
@@ -144,73 +142,6 @@ fn a_runtime_that_was_shut_down_lets_nobody_hang() {
         .unwrap_err();
     until("the threads end", || handler.threads() == 0);
     until("the session ends", || server.sessions().is_empty());
-}
-
-#[test]
-fn two_thousand_sessions_share_a_worker() {
-    let (server, runtime) = (server(), runtime(1));
-    let (hosts, metrics) = (server.hosts(), runtime.metrics());
-    let handler = TokioHandler::new(runtime.handle().clone());
-    let clients = runtime.block_on(async {
-        let mut tasks = JoinSet::new();
-        for number in 0..2_000 {
-            let connect = Client::builder(&hosts).connect(Arc::new(handler.clone()));
-            tasks.spawn(async move {
-                let client = connect.limit(SOON).await.unwrap();
-                let path = format!("/{number}");
-                client
-                    .create(&path, path.as_bytes())
-                    .ephemeral()
-                    .await
-                    .unwrap();
-                assert_eq!(client.get(&path).await.unwrap().0, path.as_bytes());
-                client
-            });
-        }
-        tasks.join_all().await
-    });
-    assert_eq!(server.sessions().len(), 2_000);
-    assert_eq!(metrics.num_alive_tasks(), 2_000);
-    runtime.block_on(async {
-        let closes: Vec<_> = clients.iter().map(|client| client.close().send()).collect();
-        for close in closes {
-            close.await.unwrap();
-        }
-    });
-    assert!(server.sessions().is_empty());
-    until("the tasks end", || metrics.num_alive_tasks() == 0);
-    until("the threads end", || handler.threads() == 0);
-}
-
-#[test]
-fn replies_of_a_megabyte_arrive_whole() {
-    let (server, runtime) = (server(), runtime(1));
-    let client = client(&server, &TokioHandler::new(runtime.handle().clone()));
-    let large: Vec<u8> = (0..1_000_000_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
-    let created = client.create("/large", &large).send();
-    created.wait_timeout(AT_ONCE).unwrap();
-    let results: Vec<_> = (0..8).map(|_| client.get("/large").send()).collect();
-    let small = client.exists("/").send();
-    for result in results {
-        assert!(result.wait_timeout(AT_ONCE).unwrap().0 == large[..]);
-    }
-    assert!(small.wait_timeout(AT_ONCE).unwrap().is_some());
-    client.close().wait().unwrap();
-}
-
-#[test]
-fn servers_have_ipv6_addresses_too() {
-    if TcpListener::bind("[::1]:0").is_err() {
-        return;
-    }
-    let addr = "[::1]:0".parse().unwrap();
-    let server = Server::builder().quiet().addr(addr).start().unwrap();
-    let runtime = runtime(1);
-    let client = client(&server, &TokioHandler::new(runtime.handle().clone()));
-    assert_eq!(client.command(*b"ruok").wait().unwrap(), "imok");
-    client.close().wait().unwrap();
 }
 
 #[test]
