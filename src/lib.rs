@@ -35,6 +35,7 @@
 //! | `metrics` | `zk::metrics`: figures of clients for the `metrics` facade |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
 //! | `sasl-gssapi` | `zk::sasl::Gssapi`: by Kerberos; needs the system's Kerberos library, on Debian `libkrb5-dev` and `libclang-dev` |
+//! | `tls` | `zk::tls`: TLS by rustls, for [`Builder::tls`]; `tls-aws-lc-rs` is the same with other cryptography |
 //!
 //! # Layers
 //!
@@ -126,6 +127,24 @@ pub mod metrics {
 #[cfg(feature = "sasl")]
 pub mod sasl {
     pub use zk_sasl::*;
+}
+
+/// TLS, by rustls.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[cfg(feature = "threads")] {
+/// let tls = zk::tls::Tls::builder().ca_file("ca.pem").build()?;
+/// let client = zk::Client::builder("zk1.example.com:2281")
+///     .tls(tls)
+///     .connect(std::sync::Arc::new(zk::threads::ThreadsHandler::new()))
+///     .wait()?;
+/// # }
+/// # Ok(()) }
+/// ```
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
+pub mod tls {
+    pub use zk_tls::*;
 }
 
 /// What most programs need, without any handler's module: `use zk::prelude::*` never hides a

@@ -9,6 +9,7 @@
 //! | `on_threads::on_3_9`, `on_3_8` | threads | TCP | real ones, in Java |
 //! | `on_tokio::current_thread`, `multi_thread`, the same | tokio, on both kinds of runtime | TCP | both |
 //! | `on_smol::on_a_thread`, `on_an_executor`, the same | smol, on a thread of its own and on an executor | TCP | both |
+//! | `on_tls` | all three | TCP with TLS on it | `zk-server`; a part of the suite |
 //! | `on_sim::as_3_9`, `as_3_8` | simulator | simulated | `zk-server` on a simulated machine |
 //!
 //! Beside the suite, in the same modules, `faults` are what becomes of a loaded client when its server
@@ -64,6 +65,7 @@
 //! | undecodable connect reply | `connecting::garbage_is_survived`, `an_http_server_is_named`, `a_tls_server_is_named` |
 //! | close, then start again | `session::a_restart_begins_a_new_session` |
 //! | drop during a large set | `errors::a_large_write_may_break_off` |
+//! | TLS with CA, certificate and key; SNI, `check_hostname` | `tls::*`, `on_tls` |
 //! | handlers: start and stop, callbacks that raise, `spawn` | `on_threads::threads_end_with_the_last_client_on_3_9`, `limits::a_panic_in_a_completion_is_contained`, `background_work_runs_and_can_be_dropped` |
 //! | async results: `get`, `wait`, `rawlink`, timeouts | `limits::results_can_be_looked_at_in_every_way`, `results_wake_threads_that_wait` |
 //!
@@ -74,7 +76,6 @@
 //! | wrong argument types, non-callable listeners and watches, handler classes for instances | do not compile |
 //! | a second commit of a transaction; errors in a `with` block | do not compile: committing takes the transaction |
 //! | `unlink` of a callback | a result has one owner, who gives it away with `on_complete` |
-//! | TLS | not part of this client yet |
 //! | a server that stops, is paused, or has lost its quorum; read-only mode; observers that come and go | need servers of their own: `faults` |
 //! | out-of-order xids, undecodable replies | need a server that lies: the session's own tests |
 //! | wake sockets; `select` above 1,024 descriptors; `gevent` and `eventlet` | there is nothing of the kind |
@@ -88,7 +89,9 @@ mod observed;
 mod on_sim;
 mod on_smol;
 mod on_threads;
+mod on_tls;
 mod on_tokio;
 mod peers;
 mod suite;
 mod support;
+mod tls;

@@ -58,7 +58,7 @@ pub use error::Error;
 pub use fetch::fetch;
 pub use four_letter::{Mode, four_letter};
 pub use kdc::{Kdc, REALM};
-pub use options::{Options, SASL_USERS, Sasl};
+pub use options::{ClientAuth, Options, SASL_USERS, Sasl, Tls};
 pub use peers::{KAZOO, Peers, peers};
 pub use proxy::{Direction, Proxy};
 pub use wait::eventually;

@@ -31,6 +31,7 @@ pub struct Options {
     pub(crate) proxied_quorum: bool,
     pub(crate) sasl: Option<Sasl>,
     pub(crate) kerberos: Option<Kerberos>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) conf: Vec<String>,
     pub(crate) java: Vec<String>,
 }
@@ -59,6 +60,29 @@ pub const SASL_USERS: [(&str, &str); 3] = [
     ("bob", "bobsecret"),
 ];
 
+/// What members show to clients with TLS, and what they want to see.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tls {
+    /// A PEM file with the private key (PKCS#8) and the certificates of the members.
+    pub key_store: PathBuf,
+    /// A PEM file with the authorities of clients' certificates.
+    pub trust_store: PathBuf,
+    /// Whether clients must have certificates.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether clients must have certificates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ClientAuth {
+    /// They are not asked.
+    None,
+    /// They are asked and may have none.
+    Want,
+    /// They must.
+    Need,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -73,6 +97,7 @@ impl Default for Options {
             proxied_quorum: false,
             sasl: None,
             kerberos: None,
+            tls: None,
             conf: Vec::new(),
             java: Vec::new(),
         }
@@ -167,6 +192,15 @@ impl Options {
             key_table: kdc.key_table("zookeeper/localhost")?,
         });
         Ok(self)
+    }
+
+    /// A second port of each member for clients with TLS; not by default.
+    ///
+    /// Whoever has a certificate is known by its subject, by the scheme `x509`.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Whether every member reaches the others' quorum ports through proxies, which

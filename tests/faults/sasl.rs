@@ -110,7 +110,7 @@ impl SaslServer {
                     },
                 ))
             }
-            Place::Simulated(_) => panic!("these tests need a port"),
+            Place::Simulated(_) | Place::Secured(_) => panic!("these tests need a port"),
             Place::Embedded(release) => {
                 let users = Arc::new(zk_server::DigestMd5::new(SASL_USERS));
                 let builder = Server::builder().quiet().with(|options| {
@@ -134,7 +134,7 @@ impl SaslServer {
                 // Over what the testkit does for the tests' sake.
                 Self::Real(cluster(version, options.java("-Dzookeeper.fips-mode=true")))
             }
-            Place::Simulated(_) => panic!("these tests need a port"),
+            Place::Simulated(_) | Place::Secured(_) => panic!("these tests need a port"),
             Place::Embedded(release) => {
                 let users = zk_server::DigestMd5::new(SASL_USERS).fips_mode();
                 let builder = Server::builder().quiet();

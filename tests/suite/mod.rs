@@ -21,7 +21,7 @@ pub(crate) mod streams;
 pub(crate) mod transactions;
 pub(crate) mod watches;
 
-pub(crate) use recipes::{barriers, counters, queues};
+pub(crate) use recipes::{barriers, caches, counters, parties, queues, watching};
 
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
@@ -56,6 +56,13 @@ macro_rules! mount {
                 a_lost_connection_does_not_hide_the_removal
                 all_enter_and_leave_a_double_barrier_together
                 entering_can_be_given_up
+            }
+            caches {
+                a_cache_catches_up_after_losses
+                a_cache_is_filled_and_follows
+                a_thousand_nodes_take_few_requests
+                a_tree_cache_is_started_once_and_closed
+                a_tree_cache_tells_what_kazoos_does
             }
             children {
                 all_below_are_counted
@@ -195,6 +202,13 @@ macro_rules! mount {
                 the_state_changes_before_the_failures_it_causes
                 waiting_where_results_come_from_is_refused
             }
+            parties {
+                a_lost_session_is_no_member
+                a_persistent_node_is_made_again
+                joining_twice_and_leaving_what_is_gone_is_fine
+                members_and_their_number_follow
+                shallow_members_follow_too
+            }
             queues {
                 a_queue_is_in_order
                 an_item_is_claimed_until_it_is_consumed
@@ -296,6 +310,17 @@ macro_rules! mount {
                 watches_end_with_the_session
                 watches_survive_a_lost_connection
                 what_happened_while_away_is_caught_up_with
+            }
+            watching {
+                a_function_may_block_on_its_own_client
+                a_missing_node_is_seen_to_come_and_go
+                a_panic_in_a_function_is_contained
+                a_watch_within_a_session_ends_with_it
+                children_are_watched_beyond_the_end_of_their_parent
+                functions_are_called_at_once_and_until_they_say_no
+                patience_waits_for_quiet
+                streams_end_with_the_client
+                what_changes_while_away_is_seen
             }
         }
     };

@@ -33,6 +33,15 @@ pub(crate) fn warned(parts: &[&str]) -> bool {
     lines.any(|line| parts.iter().all(|part| line.contains(part)))
 }
 
+/// How many warnings there have been that contain all of these.
+pub(crate) fn warnings(parts: &[&str]) -> usize {
+    let warnings = WARNINGS.lock().unwrap();
+    let lines = warnings.lines();
+    lines
+        .filter(|line| parts.iter().all(|part| line.contains(part)))
+        .count()
+}
+
 /// Lines of any level that contain the secret.
 pub(crate) fn leaks() -> String {
     LEAKS.lock().unwrap().clone()

@@ -105,7 +105,9 @@ impl Env {
     /// The address by which the server knows a client's machine.
     pub(crate) fn ip_of(&self, client: &Client) -> IpAddr {
         match self.place {
-            Place::Real(_) | Place::Embedded(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Place::Real(_) | Place::Embedded(_) | Place::Secured(_) => {
+                IpAddr::V4(Ipv4Addr::LOCALHOST)
+            }
             Place::Simulated(_) => words::peer_of(&self.word("cons"), session_of(client)).unwrap(),
         }
     }
@@ -126,7 +128,7 @@ impl Env {
 
     /// What clients are given to connect, root path included.
     pub(crate) fn hosts(&self) -> String {
-        self.hosts_at(self.address())
+        self.hosts_at(self.server.client_address())
     }
 
     /// The same for another way to the server.
@@ -151,13 +153,20 @@ impl Env {
 
     /// The options of a client with this test's root path.
     pub(crate) fn builder(&self) -> Builder {
-        Client::builder(self.hosts())
+        self.layered(Client::builder(self.hosts()))
+    }
+
+    fn layered(&self, mut builder: Builder) -> Builder {
+        if let Some(tls) = self.server.tls() {
+            builder.tls(tls.clone());
+        }
+        builder
     }
 
     /// The same, through a proxy, with so long a session timeout that nothing goes over the wire
     /// but what the test sends.
     pub(crate) fn builder_through(&self, proxy: &Proxy) -> Builder {
-        let mut builder = Client::builder(self.hosts_at(proxy.address()));
+        let mut builder = self.layered(Client::builder(self.hosts_at(proxy.address())));
         builder.session_timeout(Duration::from_secs(40));
         builder
     }

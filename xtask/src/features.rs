@@ -50,7 +50,7 @@ pub(crate) fn features(workspace: &Workspace) -> Result<Done, Error> {
     }
     // Docs of what is behind features, and the README's code, are no tests of the default ones.
     for package in published().filter(|package| package.features.len() > 1) {
-        let all = alone(&package.features).collect::<Vec<_>>().join(",");
+        let all = native::features(workspace, package).join(",");
         let mut docs = cargo(&["test", "--quiet", "--doc", "--package", &package.name]);
         run(
             docs.args(["--no-default-features", "--features", &all]),

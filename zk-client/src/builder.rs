@@ -196,7 +196,14 @@ impl Builder {
         self
     }
 
-    /// Puts a security layer under the protocol, such as TLS.
+    /// Encrypts every connection, such as by `Tls` of `zk-tls` (kazoo: `use_ssl`). Attempts that fail
+    /// for it go on, as a server may be mended; [`Client::last_error`] and, at its limit,
+    /// [`Error::ConnectTimeout`] say why, and each kind of failure is warned of in the log.
+    pub fn tls(&mut self, factory: impl LayerFactory + 'static) -> &mut Self {
+        self.layer(Arc::new(factory))
+    }
+
+    /// Puts a security layer under the protocol, which is shared.
     pub fn layer(&mut self, factory: Arc<dyn LayerFactory>) -> &mut Self {
         self.session.layer(factory);
         self

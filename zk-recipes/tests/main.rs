@@ -3,14 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod barrier;
+mod caches;
 mod counter;
 mod double_barrier;
 mod guards;
+mod herd;
 mod locking_queue;
 mod locks;
+mod members;
 mod queue;
 mod races;
 mod rig;
+mod shared;
 mod stage;
 mod universe;
 mod watches;

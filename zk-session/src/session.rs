@@ -2,6 +2,7 @@
 
 mod active;
 mod closing;
+mod complaints;
 mod handshake;
 mod lifecycle;
 mod look;
@@ -112,6 +113,7 @@ pub struct Session {
     outage_told: bool,
     /// And that servers do not take the watches.
     refusal_told: bool,
+    complaints: complaints::Complaints,
     counters: stats::Counters,
     spans: spans::Spans,
 }
@@ -229,6 +231,7 @@ impl Session {
             last_error: None,
             outage_told: false,
             refusal_told: false,
+            complaints: complaints::Complaints::default(),
             counters: stats::Counters::default(),
             spans: spans::Spans::new(),
         };
@@ -267,17 +270,16 @@ impl Session {
         let Some(decoder) = &mut link.decoder else {
             return;
         };
-        match &mut link.security {
-            None => decoder.push(data),
-            Some(security) => match security.decode(data) {
-                Ok(plain) => decoder.push(plain),
-                Err(error) => {
-                    self.drop_link(LinkError::Layer(error), true);
-                    return;
-                }
-            },
-        }
+        let Some(security) = &mut link.security else {
+            decoder.push(data);
+            return self.read_frames();
+        };
+        let (plain, end) = security.decode(data);
+        decoder.push(plain);
         self.read_frames();
+        if let Some(error) = end.filter(|_| self.has_link(conn)) {
+            self.drop_link(LinkError::Layer(error), true);
+        }
     }
 
     /// A buffer of [`lend`](Self::lend) comes back, with bytes that have arrived in it.

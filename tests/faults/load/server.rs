@@ -50,6 +50,7 @@ impl Faulty {
         static REAL: [OnceLock<Mutex<Cluster>>; 2] = [const { OnceLock::new() }; 2];
         let kind = match place {
             Place::Simulated(_) => panic!("there are no sockets in a universe"),
+            Place::Secured(_) => panic!("these tests cut through plain text"),
             Place::Embedded(release) => {
                 let builder = Server::builder().quiet().tick(TICK);
                 let builder = builder.with(|options| options.release(release));

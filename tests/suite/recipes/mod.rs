@@ -2,5 +2,8 @@
 //! universes, in `zk-recipes/tests`.
 
 pub(crate) mod barriers;
+pub(crate) mod caches;
 pub(crate) mod counters;
+pub(crate) mod parties;
 pub(crate) mod queues;
+pub(crate) mod watching;

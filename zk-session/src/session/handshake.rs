@@ -365,6 +365,7 @@ impl Session {
             return;
         }
         link.stage = Stage::Active { since: self.now };
+        self.complaints.clear();
         let read_only = link.read_only;
         // A session that was lost before it could be used is news to the application.
         let resumed = link.resumed && (self.state != State::Lost || self.is_resumed_one());

@@ -41,6 +41,7 @@ impl Session {
                 Ok(layer) => Some(layer),
                 Err(error) => {
                     let error = LinkError::Layer(error);
+                    self.complain(&pick.server, &error);
                     self.last_error = Some((pick.server.clone(), error.clone()));
                     self.events.push_back(Event::ConnectFailed {
                         server: pick.server,
@@ -148,6 +149,7 @@ impl Session {
             | Stage::Auth { .. }
             | Stage::ClosingOld => {
                 let attached = !matches!(link.stage, Stage::Connecting | Stage::Greeting { .. });
+                self.complain(&link.server, &error);
                 self.events.push_back(Event::ConnectFailed {
                     server: link.server,
                     error,
