@@ -286,8 +286,9 @@ pub(crate) async fn hold(
         if machine.now() >= end || world.is_over() {
             break;
         }
-        if let (Some(register), true) = (register, program.rng.chance(0.05)) {
-            let token = held.token().unwrap_or(Zxid::ZERO).0.to_string();
+        let writes = program.rng.chance(0.05);
+        if let (Some(register), Some(token), true) = (register, held.token(), writes) {
+            let token = token.0.to_string();
             let write = held.guard().transaction().set(register, &*token).commit();
             match write.await {
                 Ok(_) => world.count("writes under it"),
