@@ -52,7 +52,7 @@ mutants! {
         KeepWaiting SeenByEvent SkipCloseOld + 470 ForgetDrop LeaveWatches KeepWatches SwapReplies
     }
     server of "" {
-        DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync + 220
+        DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync
         DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 560
     }
     recipe of "lock" {

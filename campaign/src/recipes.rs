@@ -263,7 +263,7 @@ impl Universe {
     /// The nodes that there are according to the servers, below a path.
     pub(crate) fn nodes_below(&self, path: &str) -> Vec<String> {
         let mut nodes: BTreeMap<String, _> = BTreeMap::new();
-        for entry in crate::log::log(&self.servers.commits()).entries {
+        for entry in self.servers.log().entries {
             match entry.txn {
                 Txn::Change(effects) => {
                     for effect in effects {
@@ -288,7 +288,7 @@ impl Universe {
     /// What was written into a node, in the order of the servers.
     pub(crate) fn written(&self, node: &str) -> Vec<String> {
         let mut all = Vec::new();
-        for entry in crate::log::log(&self.servers.commits()).entries {
+        for entry in self.servers.log().entries {
             let Txn::Change(effects) = entry.txn else {
                 continue;
             };
@@ -306,10 +306,9 @@ impl Universe {
     fn run_for(&self, time: Duration) -> Result<(), String> {
         self.sim.run_for(time).map_err(|error| error.to_string())?;
         let notes = self.world.notes();
-        notes
-            .broken
-            .as_ref()
-            .map_or(Ok(()), |broken| Err(format!("a promise is broken: {broken}")))
+        notes.broken.as_ref().map_or(Ok(()), |broken| {
+            Err(format!("a promise is broken: {broken}"))
+        })
     }
 
     fn play(
@@ -351,8 +350,10 @@ pub(crate) fn run(seed: u64, recipe: Recipe, options: Options) -> Outcome {
         Err(failure) => Outcome::failed(seed, failure),
     };
     outcome.counts = universe.world.notes().counts.clone();
-    *outcome.counts.entry("universes with wild clocks").or_default() +=
-        u64::from(universe.world.beyond);
+    *outcome
+        .counts
+        .entry("universes with wild clocks")
+        .or_default() += u64::from(universe.world.beyond);
     outcome.events = universe.sim.trace_len();
     outcome.time = universe.sim.now();
     outcome.hash = universe.sim.trace_hash();

@@ -9,13 +9,13 @@ use zk_proto::SessionId;
 use zk_sim::check::{self, Deposed, Ends, Event, Summary};
 use zk_sim::{Rng, Sim};
 
-use crate::{Mutant, Recipe};
 use crate::actor::{Phase, Scene, live};
 use crate::guest::{self, Guests};
 use crate::recipes;
 use crate::record::Recorder;
 use crate::servers::Servers;
 use crate::setup::Setup;
+use crate::{Mutant, Recipe};
 
 /// How long after the last fault everything must have come to rest.
 const REST: Duration = Duration::from_secs(180);
@@ -280,7 +280,7 @@ impl Run {
 
     fn judge(&mut self) -> Result<Summary, Failure> {
         let record = self.scene.recorder.lock();
-        let log = crate::log::log(&self.servers.commits());
+        let log = self.servers.log();
         let judged = self.guests.check(&log).map_err(Failure::Broken)?;
         self.counts.insert("calls of guests", judged as u64);
         let options = check::Options {
@@ -302,7 +302,7 @@ impl Run {
         for (what, count) in &record.counts {
             *counts.entry(*what).or_default() += count;
         }
-        let log = crate::log::log(&self.servers.commits());
+        let log = self.servers.log();
         counts.insert("transactions", log.entries.len() as u64);
         Outcome {
             seed: self.sim.seed(),

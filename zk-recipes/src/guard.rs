@@ -35,9 +35,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use zk_client::{
-    AsyncResult, Error, SessionId, StateStream, SyncKeepAlive, Transaction, Zxid,
-};
+use zk_client::{AsyncResult, Error, SessionId, StateStream, SyncKeepAlive, Transaction, Zxid};
 
 use crate::Pending;
 use crate::node::{Node, Shared};

@@ -27,6 +27,9 @@
 //! | `LockingQueue` | `PATH/entries/entry-PPP-N` | P, S | the item |
 //! | | `PATH/taken/ENTRY` | E | `U` of the taker |
 
+/// What stands in the names of a party's members.
+pub const PARTY: &str = "__party__";
+
 /// The child of a double barrier that says that all are there.
 pub const READY: &str = "ready";
 

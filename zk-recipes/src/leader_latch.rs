@@ -113,11 +113,7 @@ impl Office {
 impl LeaderLatch {
     /// Begins to take part at this path, which is made if it does not exist. Others see the
     /// identifier.
-    pub fn start(
-        client: &Client,
-        path: impl Into<String>,
-        identifier: impl Into<Vec<u8>>,
-    ) -> Self {
+    pub fn start(client: &Client, path: impl Into<String>, identifier: impl Into<Vec<u8>>) -> Self {
         Self::with(client, Lock::new(client, path).identifier(identifier))
     }
 

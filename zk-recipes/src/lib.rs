@@ -13,24 +13,33 @@
 
 mod again;
 pub mod barrier;
+pub mod cache;
 mod cancel;
+mod cell;
 mod changes;
 pub mod counter;
+pub mod double_barrier;
+mod either;
 pub mod election;
 mod guard;
 pub mod layout;
 pub mod leader_latch;
 mod line;
 pub mod lock;
+pub mod locking_queue;
 mod mine;
 pub mod multi_lock;
 mod node;
+pub mod party;
 mod pending;
+pub mod persistent_node;
 mod planted;
+pub mod queue;
 pub mod rwlock;
 pub mod semaphore;
 mod signal;
 mod together;
+pub mod tree_cache;
 pub mod watch;
 
 // What calls give.
@@ -40,14 +49,23 @@ pub use pending::Pending;
 
 // What is there.
 pub use barrier::Barrier;
+pub use cache::Cache;
 pub use counter::Counter;
+pub use double_barrier::DoubleBarrier;
 pub use election::Election;
 pub use leader_latch::LeaderLatch;
 pub use lock::Lock;
+pub use locking_queue::LockingQueue;
 pub use multi_lock::{MultiGuard, MultiLock};
+pub use party::{Party, ShallowParty};
+pub use persistent_node::PersistentNode;
+pub use queue::Queue;
 pub use rwlock::{ReadLock, WriteLock};
 pub use semaphore::Semaphore;
+pub use tree_cache::TreeCache;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
+
+use either::either;
 
 #[cfg(zk_planted)]
 pub use planted::Planted;

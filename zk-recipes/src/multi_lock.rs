@@ -57,7 +57,9 @@ impl MultiLock {
     pub fn identifier(mut self, identifier: impl Into<Vec<u8>>) -> Self {
         let identifier = identifier.into();
         let locks = self.locks.into_iter();
-        self.locks = locks.map(|lock| lock.identifier(identifier.clone())).collect();
+        self.locks = locks
+            .map(|lock| lock.identifier(identifier.clone()))
+            .collect();
         self
     }
 

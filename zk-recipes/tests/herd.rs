@@ -57,7 +57,11 @@ fn futures_are_small_and_can_be_sent() {
     shared::<Election>();
     shared::<MultiLock>();
     shared::<LeaderLatch>();
-    assert!(size_of::<Pending<LockGuard>>() <= 64, "{}", size_of::<Pending<LockGuard>>());
+    assert!(
+        size_of::<Pending<LockGuard>>() <= 64,
+        "{}",
+        size_of::<Pending<LockGuard>>()
+    );
     assert!(size_of::<LockGuard>() <= 32, "{}", size_of::<LockGuard>());
     let rig = Rig::new(2);
     let client = rig.client("a");

@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod barrier;
+mod caches;
 mod counter;
+mod double_barrier;
 mod guards;
 mod herd;
+mod locking_queue;
 mod locks;
+mod members;
+mod queue;
 mod races;
 mod rig;
 mod shared;

@@ -15,7 +15,10 @@ fn readers_share_and_writers_do_not() {
         ReadLock::new(&client, "/l").identifier("r"),
         WriteLock::new(&client, "/l").identifier("w"),
     );
-    let readers = [rig.run(read.acquire()).unwrap(), rig.run(read.acquire()).unwrap()];
+    let readers = [
+        rig.run(read.acquire()).unwrap(),
+        rig.run(read.acquire()).unwrap(),
+    ];
     assert!(rig.children("/l")[0].ends_with("__rlock__0000000000"));
     assert!(rig.run(write.try_acquire()).unwrap().is_none());
     let writing = write.acquire().send();
@@ -35,7 +38,11 @@ fn readers_share_and_writers_do_not() {
     let late = rig.run(late).unwrap();
     assert!(late.is_held());
     // A plain lock does not see readers, as in kazoo.
-    assert!(rig.run(Lock::new(&client, "/l").try_acquire()).unwrap().is_some());
+    assert!(
+        rig.run(Lock::new(&client, "/l").try_acquire())
+            .unwrap()
+            .is_some()
+    );
 }
 
 /// A reader that leaves wakes a writer only if it was the last before it, and other readers never.
@@ -69,7 +76,10 @@ fn a_semaphore_gives_so_many_leases() {
     let two = rig.run(sem.acquire()).unwrap();
     assert_eq!(rig.sim.now() - before, WAY * 8, "four round trips");
     let name = one.znode().strip_prefix("/sem/").unwrap();
-    assert!(name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit()), "{name}");
+    assert!(
+        name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{name}"
+    );
     assert_eq!(rig.run(client.get("/sem")).unwrap().0, *b"2");
     assert!(rig.run(theirs.try_acquire()).unwrap().is_none());
     rig.pass(millis(100));
@@ -95,7 +105,9 @@ fn a_semaphore_whose_limit_differs_is_refused() {
     let rig = Rig::new(4);
     let client = rig.client("a");
     rig.run(rig.client("b").create("/sem", "3")).unwrap();
-    let error = rig.run(Semaphore::new(&client, "/sem", 2).acquire()).unwrap_err();
+    let error = rig
+        .run(Semaphore::new(&client, "/sem", 2).acquire())
+        .unwrap_err();
     let expected = RecipeError::LimitDiffers {
         path: "/sem".to_owned(),
         ours: 2,
@@ -103,7 +115,9 @@ fn a_semaphore_whose_limit_differs_is_refused() {
     };
     assert_eq!(error, Error::Recipe(expected));
     rig.run(client.set("/sem", "no number")).unwrap();
-    let guard = rig.run(Semaphore::new(&client, "/sem", 2).acquire()).unwrap();
+    let guard = rig
+        .run(Semaphore::new(&client, "/sem", 2).acquire())
+        .unwrap();
     assert!(guard.is_held());
 }
 
@@ -123,7 +137,9 @@ fn quirk_children_that_are_no_leases_do_not_count() {
 fn quirk_a_cancel_reaches_who_waits_for_the_inner_lock() {
     let rig = Rig::new(6);
     let (client, other) = (rig.client("a"), rig.client("b"));
-    let held = rig.run(Semaphore::new(&client, "/sem", 1).acquire()).unwrap();
+    let held = rig
+        .run(Semaphore::new(&client, "/sem", 1).acquire())
+        .unwrap();
     let first = Semaphore::new(&client, "/sem", 1).acquire().send();
     rig.pass(millis(200));
     let sem = Semaphore::new(&other, "/sem", 1);
@@ -153,7 +169,9 @@ fn quirk_a_free_lease_is_found_though_somebody_is_counting() {
 fn a_lease_goes_with_its_session() {
     let rig = Rig::new(8);
     let (client, other) = (rig.client("a"), rig.client("b"));
-    let held = rig.run(Semaphore::new(&client, "/sem", 1).acquire()).unwrap();
+    let held = rig
+        .run(Semaphore::new(&client, "/sem", 1).acquire())
+        .unwrap();
     let waiting = Semaphore::new(&other, "/sem", 1).acquire().send();
     rig.pass(millis(200));
     rig.expire(session_of(&client));
@@ -245,7 +263,11 @@ fn latches_take_over_and_come_back() {
     let next = rig.run(second.leading()).unwrap();
     assert!(next > token);
     rig.pass(seconds(2));
-    assert_eq!(rig.run(first.participants()).unwrap(), ["two", "one"], "it goes to the end");
+    assert_eq!(
+        rig.run(first.participants()).unwrap(),
+        ["two", "one"],
+        "it goes to the end"
+    );
     rig.run(second.close()).unwrap();
     assert!(rig.run(first.leading()).unwrap() > next);
     let write = first.transaction().unwrap().create("/term", "2").commit();
@@ -284,7 +306,9 @@ fn several_locks_are_taken_in_the_order_of_their_paths() {
     let waiting = second.acquire().send();
     rig.pass(millis(100));
     assert_eq!((rig.children("/a").len(), rig.children("/b").len()), (2, 1));
-    let results = rig.run(guard.transaction().create("/x", "").commit()).unwrap();
+    let results = rig
+        .run(guard.transaction().create("/x", "").commit())
+        .unwrap();
     assert_eq!(results.len(), 2, "a check of the second, and the create");
     let lost = guard.lost();
     rig.run(guard.release()).unwrap();

@@ -78,7 +78,10 @@ impl Book {
 
     /// Somebody was certain of it at this moment.
     pub(crate) fn seen(&self, who: &str, token: Zxid, at: Duration) {
-        let known = self.terms().iter().position(|term| term.token == Some(token));
+        let known = self
+            .terms()
+            .iter()
+            .position(|term| term.token == Some(token));
         let number = known.unwrap_or_else(|| {
             self.open(Term {
                 who: who.to_owned(),
@@ -103,7 +106,10 @@ impl Book {
         // The last of those that hold alone, and of those that share.
         let (mut alone, mut shared): (Option<Term>, Option<Term>) = (None, None);
         for term in terms {
-            let rivals = [alone.as_ref(), shared.as_ref().filter(|_| term.token.is_some())];
+            let rivals = [
+                alone.as_ref(),
+                shared.as_ref().filter(|_| term.token.is_some()),
+            ];
             for rival in rivals.into_iter().flatten() {
                 if rival.to > term.from && term.to > term.from {
                     return Err(format!("two hold it at once: {rival:?} and {term:?}"));
@@ -273,7 +279,11 @@ pub(crate) async fn hold(
     });
     let time = program.rng.duration(Duration::ZERO, Duration::from_secs(4));
     // Some hold it for so long that their session may end.
-    let time = if program.rng.chance(0.2) { time * 4 } else { time };
+    let time = if program.rng.chance(0.2) {
+        time * 4
+    } else {
+        time
+    };
     let end = machine.now() + time;
     let mut lost = pin!(held.guard().lost());
     loop {
@@ -297,10 +307,13 @@ pub(crate) async fn hold(
             }
             continue;
         }
-        let mut pause = pin!(machine.sleep(program.rng.duration(
-            Duration::from_millis(1),
-            Duration::from_millis(100)
-        )));
+        let mut pause = pin!(
+            machine.sleep(
+                program
+                    .rng
+                    .duration(Duration::from_millis(1), Duration::from_millis(100))
+            )
+        );
         let told = poll_fn(|cx| {
             if lost.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(true);

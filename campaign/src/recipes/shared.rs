@@ -171,7 +171,14 @@ async fn run_for_office(mut program: Program, client: Client, book: Book) {
         let run = election.run(move |guard| async move {
             let at = leader.machine.sim_now();
             let held = Held::Alone(guard);
-            hold(&mut leader, &client, &book, Some(REGISTER), Grant { held, at }).await;
+            hold(
+                &mut leader,
+                &client,
+                &book,
+                Some(REGISTER),
+                Grant { held, at },
+            )
+            .await;
             Ok(())
         });
         let run = if program.rng.chance(0.3) {
@@ -184,7 +191,9 @@ async fn run_for_office(mut program: Program, client: Client, book: Book) {
             Ok(()) => program.world.count("terms served"),
             Err(Error::NotHeld) => program.world.count("terms cut short"),
             Err(Error::Timeout { .. } | Error::Cancelled) => program.world.count("given up"),
-            Err(error) => program.world.broken(format!("an election failed: {error:?}")),
+            Err(error) => program
+                .world
+                .broken(format!("an election failed: {error:?}")),
         }
     }
     program.rests();
@@ -204,7 +213,9 @@ async fn latch(mut program: Program, client: Client, book: Book) {
                 book.seen(&program.name, token, program.machine.sim_now());
             }
             let mut changed = pin!(latch.changed());
-            let pause = program.rng.duration(Duration::from_millis(5), Duration::from_millis(80));
+            let pause = program
+                .rng
+                .duration(Duration::from_millis(5), Duration::from_millis(80));
             let mut pause = pin!(program.machine.sleep(pause));
             std::future::poll_fn(|cx| {
                 if changed.as_mut().poll(cx).is_ready() {
@@ -216,7 +227,9 @@ async fn latch(mut program: Program, client: Client, book: Book) {
         }
         if program.rng.chance(0.5) {
             if let Err(error) = latch.close().await {
-                program.world.broken(format!("closing a latch failed: {error:?}"));
+                program
+                    .world
+                    .broken(format!("closing a latch failed: {error:?}"));
             }
         }
     }

@@ -1,0 +1,155 @@
+//! `Cache` and `TreeCache`.
+
+use zk::recipes::cache::{Cache, CacheEvent};
+use zk::recipes::tree_cache::{TreeCache, TreeEvent};
+use zk::{Error, Listen, RecipeError};
+
+use crate::support::{Env, Heard, LIMIT, expire_session, lose_connection, session_of, wait_until};
+
+pub(crate) fn a_cache_is_filled_and_follows(env: &Env) {
+    let client = env.client();
+    for path in ["/a", "/a/b", "/a/b/c", "/ab"] {
+        client.create(path, path).wait().unwrap();
+    }
+    let cache = Cache::new(&client, "/a");
+    cache.start().wait_timeout(LIMIT).unwrap();
+    assert!(cache.is_current());
+    assert_eq!(cache.len(), 3);
+    assert_eq!(cache.children("/a"), Some(vec!["b".to_owned()]));
+    assert_eq!(cache.get("/a/b/c").unwrap().data, b"/a/b/c");
+    assert!(cache.get("/ab").is_none());
+    env.wait_for_watched_paths(session_of(&client), &["/a"]);
+    let mut events = cache.events();
+    let mut next = || events.next_timeout(LIMIT).unwrap().unwrap();
+    let changed = client.set("/a/b", "new").wait().unwrap();
+    match next() {
+        CacheEvent::Changed { before, now } => {
+            assert_eq!((before.path.as_str(), before.stat.version), ("/a/b", 0));
+            assert_eq!(
+                (now.data.to_vec(), now.stat.mzxid),
+                (b"new".to_vec(), changed.mzxid)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    client.create("/a/d", "").wait().unwrap();
+    assert!(matches!(next(), CacheEvent::Added(node) if node.path == "/a/d"));
+    client.delete("/a/b").recursive().wait().unwrap();
+    assert!(matches!(next(), CacheEvent::Removed(node) if node.path == "/a/b/c"));
+    assert!(matches!(next(), CacheEvent::Removed(node) if node.data == b"new"));
+    assert_eq!(cache.children("/a"), Some(vec!["d".to_owned()]));
+}
+
+pub(crate) fn a_cache_catches_up_after_losses(env: &Env) {
+    let client = env.client();
+    let other = env.other().chroot(env.root()).unwrap();
+    other.create("/a/b/c", "1").make_path().wait().unwrap();
+    let cache = Cache::new(&client, "/a");
+    cache.start().wait_timeout(LIMIT).unwrap();
+    for round in 0..4 {
+        if round % 2 == 0 {
+            lose_connection(&client);
+        } else {
+            expire_session(&client);
+        }
+        other.delete("/a/b").recursive().wait().unwrap();
+        other
+            .create("/a/b/c", round.to_string())
+            .make_path()
+            .wait()
+            .unwrap();
+        let (_, stat) = other.get("/a/b/c").wait().unwrap();
+        wait_until("the cache to catch up", || {
+            let node = cache.get("/a/b/c");
+            cache.is_current() && node.is_some_and(|node| node.stat.czxid == stat.czxid)
+        });
+    }
+}
+
+pub(crate) fn a_thousand_nodes_take_few_requests(env: &Env) {
+    let client = env.client();
+    client.create("/a", "").wait().unwrap();
+    let creates: Vec<_> = (0..1000)
+        .map(|i| client.create(&format!("/a/{i}"), "x").send())
+        .collect();
+    for create in creates {
+        create.wait().unwrap();
+    }
+    let cache = Cache::new(&client, "/a");
+    let before = client.stats().session.requests;
+    cache.start().wait_timeout(LIMIT).unwrap();
+    let requests = client.stats().session.requests - before;
+    assert_eq!(cache.len(), 1001);
+    assert!(requests <= 15, "{requests} requests");
+}
+
+pub(crate) fn a_tree_cache_tells_what_kazoos_does(env: &Env) {
+    let client = env.client();
+    let cache = TreeCache::new(&client, "/a");
+    let heard = Heard::new();
+    let tell = heard.teller();
+    cache.listen(move |event| {
+        let word = match event {
+            TreeEvent::NodeAdded(node) => format!("added {}", node.path),
+            TreeEvent::NodeUpdated(node) => format!("updated {} {:?}", node.path, &*node.data),
+            TreeEvent::NodeRemoved(node) => format!("removed {} {:?}", node.path, &*node.data),
+            event => format!("{event:?}"),
+        };
+        tell.send(word).unwrap();
+        Listen::Keep
+    });
+    cache.start().wait_timeout(LIMIT).unwrap();
+    assert_eq!(heard.next(), "added /a");
+    assert_eq!(heard.next(), "Initialized");
+    client.create("/a/b", "1").wait().unwrap();
+    assert_eq!(heard.next(), "added /a/b");
+    client.set("/a/b", "2").wait().unwrap();
+    assert_eq!(heard.next(), "updated /a/b [50]");
+    client.delete("/a/b").wait().unwrap();
+    assert_eq!(heard.next(), "removed /a/b [50]");
+    lose_connection(&client);
+    assert_eq!(heard.next(), "ConnectionSuspended");
+    assert_eq!(heard.next(), "ConnectionReconnected");
+    client.create("/a/c", "").wait().unwrap();
+    assert_eq!(heard.next(), "added /a/c");
+    expire_session(&client);
+    while heard.next() != "ConnectionLost" {}
+    while heard.next() != "Initialized" {}
+    // The root may go, and come back.
+    client.delete("/a").recursive().wait().unwrap();
+    assert_eq!(heard.next(), "removed /a/c []");
+    assert_eq!(heard.next(), "removed /a []");
+    client.create("/a", "").wait().unwrap();
+    assert_eq!(heard.next(), "added /a");
+    assert!(cache.get_data("/a").unwrap().is_some());
+}
+
+pub(crate) fn a_tree_cache_is_started_once_and_closed(env: &Env) {
+    let client = env.client();
+    client.create("/a/b", "").make_path().wait().unwrap();
+    let (_, _, own) = client.get("/a/b").watched().wait().unwrap();
+    let cache = TreeCache::new(&client, "/a");
+    cache.start().wait_timeout(LIMIT).unwrap();
+    let wrong = cache.start().wait().unwrap_err();
+    assert!(matches!(
+        wrong,
+        Error::Recipe(RecipeError::WrongState { .. })
+    ));
+    let outside = cache.get_data("/ab").unwrap_err();
+    assert!(matches!(
+        outside,
+        Error::Recipe(RecipeError::OutOfBounds { .. })
+    ));
+    assert_eq!(cache.get_children("/a").unwrap().unwrap().len(), 1);
+    cache.close();
+    assert!(cache.get_data("/a/b").unwrap().is_none());
+    // The watches of others on the same nodes stay.
+    env.wait_for_watched_paths(session_of(&client), &["/a/b"]);
+    client.set("/a/b", "").wait().unwrap();
+    own.wait().unwrap();
+    let wrong = cache.start().wait().unwrap_err();
+    assert!(matches!(
+        wrong,
+        Error::Recipe(RecipeError::WrongState { .. })
+    ));
+}

@@ -1,0 +1,339 @@
+//! [`Run`]: the background task that keeps a node, from a start to its end.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use zk_client::{
+    AsyncResult, Client, Error, EventType, Payload, SessionId, Stat, Watch, WeakClient,
+};
+
+use super::Presence;
+use crate::again::{after, alive};
+use crate::cell::{Cell, Seen};
+use crate::either;
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    stop: bool,
+    data: Payload,
+    /// Grows with every [`Run::write`].
+    edition: u64,
+}
+
+/// What has become of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Outcome {
+    Making,
+    /// It was there at least once.
+    Made,
+    /// It is kept no longer: was there one to delete?
+    Over(Result<bool, Error>),
+}
+
+/// One task. Dropping it deletes the node.
+pub(crate) struct Run {
+    client: Client,
+    path: String,
+    order: Arc<Cell<Order>>,
+    written: Arc<Cell<u64>>,
+    outcome: Arc<Cell<Outcome>>,
+    presence: Arc<Cell<Presence>>,
+}
+
+struct Keeper {
+    weak: WeakClient,
+    path: String,
+    within_session: bool,
+    order: Arc<Cell<Order>>,
+    written: Arc<Cell<u64>>,
+    outcome: Arc<Cell<Outcome>>,
+    presence: Arc<Cell<Presence>>,
+    /// The session of the first node.
+    session: Option<SessionId>,
+}
+
+/// Ends the task, which deletes the node.
+pub(crate) fn stop(order: &Cell<Order>) {
+    order.update(|order| !std::mem::replace(&mut order.stop, true));
+}
+
+impl Run {
+    pub(crate) fn start(
+        client: &Client,
+        path: String,
+        data: Payload,
+        presence: Arc<Cell<Presence>>,
+        within_session: bool,
+        previous: Option<Arc<Cell<Outcome>>>,
+    ) -> Self {
+        let order = Order {
+            stop: false,
+            data,
+            edition: 0,
+        };
+        let run = Self {
+            client: client.clone(),
+            path,
+            order: Arc::new(Cell::new(order)),
+            written: Arc::new(Cell::new(0)),
+            outcome: Arc::new(Cell::new(Outcome::Making)),
+            presence,
+        };
+        let keeper = Keeper {
+            weak: client.downgrade(),
+            path: run.path.clone(),
+            within_session,
+            order: run.order(),
+            written: Arc::clone(&run.written),
+            outcome: run.outcome(),
+            presence: Arc::clone(&run.presence),
+            session: None,
+        };
+        client.spawn(keeper.run(previous));
+        run
+    }
+
+    pub(crate) fn order(&self) -> Arc<Cell<Order>> {
+        Arc::clone(&self.order)
+    }
+
+    pub(crate) fn outcome(&self) -> Arc<Cell<Outcome>> {
+        Arc::clone(&self.outcome)
+    }
+
+    /// Has it ended, or been told to?
+    pub(crate) fn is_over(&self) -> bool {
+        self.order.get().stop || matches!(self.outcome.get(), Outcome::Over(_))
+    }
+
+    /// Writes other data. Resolves when it is written.
+    pub(crate) fn write(&self, data: Payload) -> impl Future<Output = Result<(), Error>> + use<> {
+        let mut edition = 0;
+        self.order.update(|order| {
+            order.data = data;
+            order.edition += 1;
+            edition = order.edition;
+            true
+        });
+        let (written, outcome) = (Arc::clone(&self.written), self.outcome());
+        async move {
+            let (mut seen, mut told) = (Seen::default(), Seen::default());
+            loop {
+                let mut over = Box::pin(outcome.next(&mut told));
+                match either(written.next(&mut seen), &mut over).await {
+                    Ok(done) if done >= edition => return Ok(()),
+                    Ok(_) | Err(Outcome::Making | Outcome::Made) => {}
+                    Err(Outcome::Over(Ok(_))) => return Err(Error::NotHeld),
+                    Err(Outcome::Over(Err(error))) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// Ends it, and waits until the node is gone.
+    pub(crate) async fn end(self) -> Result<bool, Error> {
+        let outcome = self.outcome();
+        // Deletes at once what is there.
+        let deleted = self.delete();
+        drop(self);
+        let mut seen = Seen::default();
+        loop {
+            if let Outcome::Over(result) = outcome.next(&mut seen).await {
+                return match deleted {
+                    Some(deleted) => Ok(deleted.await.is_ok() || result?),
+                    None => result,
+                };
+            }
+        }
+    }
+
+    /// Puts the deletion of a node that is there into the queue, past all bounds.
+    fn delete(&self) -> Option<AsyncResult<()>> {
+        stop(&self.order);
+        let live = self.client.client_id().map(|(id, _)| id);
+        match self.presence.get() {
+            Presence::Present { session, .. } if Some(session) == live => {
+                self.presence.set(Presence::Absent);
+                Some(self.client.delete(&self.path).urgent().send())
+            }
+            Presence::Present { .. } | Presence::Absent => None,
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Some(deleted) = self.delete() {
+            deleted.detach();
+        }
+    }
+}
+
+/// What was found in the node's place.
+enum Found {
+    Own(Stat, Watch),
+    Foreign(Watch),
+    Nothing,
+}
+
+impl Keeper {
+    async fn run(mut self, previous: Option<Arc<Cell<Outcome>>>) {
+        if let Some(previous) = previous {
+            // It may be about to delete the node.
+            let mut seen = Seen::default();
+            while !matches!(previous.next(&mut seen).await, Outcome::Over(_)) {}
+        }
+        let result = self.keep().await;
+        self.presence.set(Presence::Absent);
+        match &result {
+            Ok(_) | Err(Error::Closed { .. }) => {}
+            Err(error) => {
+                tracing::warn!(path = self.path, %error, "a node is not kept any more");
+            }
+        }
+        self.outcome.set(Outcome::Over(result));
+    }
+
+    async fn keep(&mut self) -> Result<bool, Error> {
+        let mut seen = Seen::default();
+        let mut make = true;
+        loop {
+            let order = self.order.next(&mut seen).await;
+            if order.stop {
+                return self.remove().await;
+            }
+            if make {
+                self.make(&order).await?;
+                if self.order.get().stop {
+                    return self.remove().await;
+                }
+            }
+            let mut watch = match self.look().await? {
+                Found::Nothing => {
+                    make = true;
+                    seen = Seen::default();
+                    continue;
+                }
+                Found::Foreign(watch) => {
+                    self.presence.set(Presence::Absent);
+                    watch
+                }
+                Found::Own(stat, watch) => {
+                    if !self.found(&order, stat).await? {
+                        return self.remove().await;
+                    }
+                    watch
+                }
+            };
+            make = match either(self.order.next(&mut seen), &mut watch).await {
+                Ok(_) => false,
+                Err(Ok(event)) => event.kind == EventType::NODE_DELETED,
+                // The session is gone, and the node with it.
+                Err(Err(_)) if self.within_session && self.session.is_some() => return Ok(false),
+                Err(Err(_)) => true,
+            };
+            if make {
+                self.presence.set(Presence::Absent);
+            }
+            seen = Seen::default();
+        }
+    }
+
+    /// The node is there. `false` if it is not to be kept any more.
+    async fn found(&mut self, order: &Order, stat: Stat) -> Result<bool, Error> {
+        let session = stat.ephemeral_owner;
+        if self.within_session && *self.session.get_or_insert(session) != session {
+            return Ok(false);
+        }
+        if self.written.get() < order.edition {
+            let client = alive(&self.weak)?;
+            let set = client.set(&self.path, &*order.data).version(stat.version);
+            let set = set.launched().await;
+            drop(client);
+            match set.await {
+                Ok(_) => self.written.set(order.edition),
+                // Somebody was quicker, or the node is gone: the watch will say so.
+                Err(Error::BadVersion | Error::NoNode) => {}
+                Err(error) => after(&self.weak, error).await?,
+            }
+        }
+        self.presence.set(Presence::Present {
+            session,
+            czxid: stat.czxid,
+        });
+        self.outcome.set(Outcome::Made);
+        Ok(true)
+    }
+
+    /// Tries to make the node, once. Whether it worked is seen by looking.
+    async fn make(&self, order: &Order) -> Result<(), Error> {
+        let created = {
+            let client = alive(&self.weak)?;
+            let data = order.data.as_option();
+            let create = client.create(&self.path, data).ephemeral().make_path();
+            create.launched().await
+        };
+        match created.await {
+            Ok(_) => {
+                self.written.set(order.edition);
+                Ok(())
+            }
+            Err(Error::NodeExists | Error::NoNode) => Ok(()),
+            Err(error) => after(&self.weak, error).await,
+        }
+    }
+
+    async fn look(&self) -> Result<Found, Error> {
+        loop {
+            let asked = alive(&self.weak)?
+                .exists(&self.path)
+                .watched()
+                .launched()
+                .await;
+            let (stat, watch) = match asked.await {
+                Ok(found) => found,
+                Err(error) => {
+                    after(&self.weak, error).await?;
+                    continue;
+                }
+            };
+            let live = alive(&self.weak)?.client_id().map(|(id, _)| id);
+            return Ok(match stat {
+                None => Found::Nothing,
+                Some(stat) if Some(stat.ephemeral_owner) == live => Found::Own(stat, watch),
+                Some(_) => Found::Foreign(watch),
+            });
+        }
+    }
+
+    /// Deletes the node if it is this session's. Was there one?
+    async fn remove(&self) -> Result<bool, Error> {
+        let mut deleted = false;
+        loop {
+            let (stat, live) = {
+                let Ok(client) = alive(&self.weak) else {
+                    return Ok(deleted);
+                };
+                let asked = client.exists(&self.path).launched().await;
+                drop(client);
+                match asked.await {
+                    Ok(stat) => (stat, alive(&self.weak)?.client_id().map(|(id, _)| id)),
+                    Err(error) => {
+                        after(&self.weak, error).await?;
+                        continue;
+                    }
+                }
+            };
+            if stat.is_none_or(|stat| Some(stat.ephemeral_owner) != live) {
+                return Ok(deleted);
+            }
+            let gone = alive(&self.weak)?.delete(&self.path).urgent().send();
+            match gone.await {
+                Ok(()) => deleted = true,
+                Err(Error::NoNode) => {}
+                Err(error) => after(&self.weak, error).await?,
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! `PersistentNode`, `Party`, `ShallowParty`.
+
+use zk_client::{Client, Error, RecipeError};
+use zk_recipes::party::{Party, ShallowParty};
+use zk_recipes::persistent_node::{PersistentNode, Presence};
+use zk_sim::Cut;
+
+use crate::universe::{Universe, millis, seconds};
+
+fn owner(universe: &Universe, path: &str) -> Option<zk_client::SessionId> {
+    universe.server.with(|server| {
+        let node = server.get_mut().unwrap().tree().node(path)?;
+        Some(node.stat().ephemeral_owner)
+    })
+}
+
+fn data(universe: &Universe, path: &str) -> Option<Vec<u8>> {
+    universe.server.with(|server| {
+        let node = server.get_mut().unwrap().tree().node(path)?;
+        node.data().map(<[u8]>::to_vec)
+    })
+}
+
+fn children(universe: &Universe, path: &str) -> usize {
+    universe.server.with(|server| {
+        let node = server.get_mut().unwrap().tree().node(path);
+        node.map_or(0, |node| node.children().len())
+    })
+}
+
+#[test]
+fn a_node_comes_back_after_its_session_and_after_a_deletion() {
+    let universe = Universe::new(1);
+    let client = universe.client("app");
+    let node = PersistentNode::new(&client, "/deep/node", "me");
+    let mut presence = node.changes();
+    assert_eq!(
+        universe.end(presence.next()).unwrap().unwrap(),
+        Presence::Absent
+    );
+    universe.run(node.start());
+    assert!(node.is_present());
+    assert_eq!(data(&universe, "/deep/node").unwrap(), b"me");
+    let first = universe.end(presence.next()).unwrap().unwrap();
+    let session = Universe::session(&client);
+    assert!(matches!(first, Presence::Present { session: s, .. } if s == session));
+    universe.expire(&client);
+    universe.pass(seconds(1));
+    assert!(node.is_present());
+    assert_eq!(
+        owner(&universe, "/deep/node"),
+        Some(Universe::session(&client))
+    );
+    // Read late: that it was away shows in its being another.
+    let second = universe.end(presence.next()).unwrap().unwrap();
+    assert_ne!(first, second);
+    universe.run(client.delete("/deep/node"));
+    let absent = universe.end(presence.next()).unwrap().unwrap();
+    assert_eq!(absent, Presence::Absent);
+    // The parent is deleted, too.
+    universe.run(client.delete("/deep").recursive());
+    universe.pass(seconds(1));
+    assert!(node.is_present());
+    assert!(universe.has("/deep/node"));
+}
+
+#[test]
+fn a_lost_reply_makes_no_second_node_and_no_doubt() {
+    for cut in [Cut::BeforeDelivery, Cut::AfterDelivery] {
+        let universe = Universe::new(2);
+        let client = universe.client("app");
+        let node = PersistentNode::new(&client, "/a", "me");
+        let started = node.start().send();
+        universe.pass(std::time::Duration::ZERO);
+        universe.sim.network().cut("app", "s1", cut);
+        universe.run(started);
+        assert_eq!(owner(&universe, "/a"), Some(Universe::session(&client)));
+        assert!(node.is_present());
+    }
+}
+
+#[test]
+fn dropping_it_deletes_the_node_whatever_was_under_way() {
+    for step in 0..12 {
+        for cut in [None, Some(Cut::BeforeDelivery), Some(Cut::AfterDelivery)] {
+            let universe = Universe::new(step);
+            let client = universe.client("app");
+            let node = PersistentNode::new(&client, "/a/b", "me");
+            let started = node.start().send();
+            universe.pass(std::time::Duration::from_micros(100 * step));
+            if let Some(cut) = cut {
+                universe.sim.network().cut("app", "s1", cut);
+            }
+            if step % 2 == 0 {
+                drop(started);
+                universe.pass(seconds(5));
+                assert!(
+                    !universe.has("/a/b"),
+                    "the start was taken back ({step}, {cut:?})"
+                );
+                // And can be made again.
+                universe.run(node.start());
+                assert!(universe.has("/a/b"));
+            } else {
+                started.detach();
+            }
+            drop(node);
+            universe.pass(seconds(5));
+            assert!(!universe.has("/a/b"), "step {step}, {cut:?}");
+            assert_eq!(client.stats().session.watches, 0);
+        }
+    }
+}
+
+#[test]
+fn closing_tells_whether_there_was_a_node() {
+    let universe = Universe::new(3);
+    let client = universe.client("app");
+    let node = PersistentNode::new(&client, "/a", "me");
+    assert!(!universe.run(node.close()));
+    universe.run(node.start());
+    universe.run(node.start());
+    assert!(universe.run(node.close()));
+    assert!(!universe.has("/a") && !node.is_present());
+    assert!(!universe.run(node.close()));
+    universe.run(node.start());
+    assert!(node.is_present() && universe.has("/a"));
+}
+
+#[test]
+fn other_data_is_written_now_and_again() {
+    let universe = Universe::new(4);
+    let client = universe.client("app");
+    let node = PersistentNode::new(&client, "/a", "1");
+    universe.run(node.set_data("2"));
+    universe.run(node.start());
+    assert_eq!(data(&universe, "/a").unwrap(), b"2");
+    universe.run(node.set_data("3"));
+    assert_eq!(data(&universe, "/a").unwrap(), b"3");
+    universe.expire(&client);
+    universe.pass(seconds(1));
+    assert_eq!(data(&universe, "/a").unwrap(), b"3");
+    // What others have written stays, until it is written again.
+    universe.run(client.set("/a", "theirs"));
+    universe.pass(seconds(1));
+    assert_eq!(data(&universe, "/a").unwrap(), b"theirs");
+    universe.run(node.set_data("4"));
+    assert_eq!(data(&universe, "/a").unwrap(), b"4");
+}
+
+#[test]
+fn a_node_of_another_session_is_waited_for_to_go() {
+    let universe = Universe::new(5);
+    let (one, two) = (universe.client("one"), universe.client("two"));
+    let (first, second) = (
+        PersistentNode::new(&one, "/a", "first"),
+        PersistentNode::new(&two, "/a", "second"),
+    );
+    universe.run(first.start());
+    let mut waiting = second.start().send();
+    universe.pass(seconds(10));
+    assert!(waiting.try_take().is_none() && !second.is_present());
+    drop(first);
+    universe.run(waiting);
+    assert!(second.is_present());
+    assert_eq!(data(&universe, "/a").unwrap(), b"second");
+}
+
+#[test]
+fn within_a_session_it_is_made_in_no_other() {
+    let universe = Universe::new(6);
+    let client = universe.client("app");
+    let node = PersistentNode::new(&client, "/a", "").within_session();
+    universe.run(node.start());
+    universe.run(client.delete("/a"));
+    universe.pass(seconds(1));
+    assert!(node.is_present());
+    universe.expire(&client);
+    universe.pass(seconds(5));
+    assert!(!node.is_present() && !universe.has("/a"));
+    universe.run(node.start());
+    assert!(node.is_present() && universe.has("/a"));
+}
+
+#[test]
+fn what_cannot_be_made_is_told() {
+    let universe = Universe::new(7);
+    let client = universe.client("app");
+    universe.run(client.create("/e", "").ephemeral());
+    let node = PersistentNode::new(&client, "/e/below", "");
+    // An ephemeral node has no children, whoever asks.
+    let result = universe.end(node.start());
+    assert!(
+        matches!(result, Err(Error::NoChildrenForEphemerals)),
+        "{result:?}"
+    );
+}
+
+// Parties. -----------------------------------------------------------------------------------------
+
+async fn names(client: &Client, path: &str) -> Vec<String> {
+    let names = client.get_children(path).await.unwrap();
+    names.sorted().into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn members_come_and_go() {
+    let universe = Universe::new(20);
+    let (one, two) = (universe.client("one"), universe.client("two"));
+    let first = Party::new(&one, "/party").identifier("first");
+    let second = Party::new(&two, "/party").identifier("second");
+    assert_eq!(universe.run(first.len()), 0);
+    assert!(universe.run(first.members()).is_empty());
+    universe.run(second.join());
+    universe.run(first.join());
+    universe.run(first.join());
+    assert!(first.participating());
+    assert_eq!(universe.run(first.len()), 2);
+    assert_eq!(
+        universe.run(first.members()),
+        ["second", "first"],
+        "as they came"
+    );
+    assert!(universe.run(second.leave()));
+    assert!(!universe.run(second.leave()));
+    assert_eq!(universe.run(first.members()), ["first"]);
+    // Deleted by somebody else.
+    let node = universe.end(names(&one, "/party")).remove(0);
+    assert!(node.ends_with("__party__") && node.len() == 32 + 9);
+    drop(two);
+    one.close().send().detach();
+    universe.pass(seconds(1));
+    assert_eq!(children(&universe, "/party"), 0);
+}
+
+#[test]
+fn shallow_members_are_read_from_one_list() {
+    let universe = Universe::new(21);
+    let client = universe.client("app");
+    let party = ShallowParty::new(&client, "/party").identifier("host-1-x");
+    let default = ShallowParty::new(&client, "/party/");
+    universe.run(party.join());
+    universe.run(default.join());
+    let before = client.stats().session.requests;
+    let members = universe.run(party.members());
+    assert_eq!(client.stats().session.requests - before, 1);
+    assert_eq!(members.len(), 2);
+    assert!(members.contains(&"host-1-x".to_owned()));
+    assert!(members.contains(&client.identity().to_owned()));
+    let result = universe.end(ShallowParty::new(&client, "/p").identifier("a/b").join());
+    assert!(matches!(
+        result,
+        Err(Error::Recipe(RecipeError::OutOfBounds { .. }))
+    ));
+}
+
+#[test]
+fn members_are_a_stream_too() {
+    let universe = Universe::new(22);
+    let client = universe.client("app");
+    let one = Party::new(&client, "/party").identifier("one");
+    let two = Party::new(&client, "/party").identifier("two");
+    universe.end(async {
+        let mut changes = one.members_changes();
+        assert!(changes.next().await.unwrap().unwrap().is_empty());
+        one.join().await.unwrap();
+        while changes.next().await.unwrap().unwrap() != ["one"] {}
+        two.join().await.unwrap();
+        while changes.next().await.unwrap().unwrap() != ["one", "two"] {}
+        one.leave().await.unwrap();
+        while changes.next().await.unwrap().unwrap() != ["two"] {}
+    });
+}
+
+#[test]
+fn quirk_participating_is_not_said_of_a_session_that_is_gone() {
+    let universe = Universe::new(23);
+    let client = universe.client("app");
+    let party = Party::new(&client, "/party");
+    universe.run(party.join());
+    universe.expire(&client);
+    assert!(!party.participating());
+    universe.pass(seconds(5));
+    assert!(!party.participating());
+    assert_eq!(universe.run(party.len()), 0);
+    universe.run(party.join());
+    assert!(party.participating());
+    assert_eq!(universe.run(party.len()), 1);
+}
+
+#[test]
+fn quirk_a_member_that_is_told_to_joins_again_by_itself() {
+    let universe = Universe::new(24);
+    let client = universe.client("app");
+    let party = Party::new(&client, "/party").rejoining();
+    universe.run(party.join());
+    let mut presence = party.presence();
+    universe.expire(&client);
+    universe.pass(seconds(5));
+    assert!(party.participating());
+    assert_eq!(universe.run(party.len()), 1);
+    let mut next = || universe.end(presence.next()).unwrap().unwrap();
+    assert!(
+        matches!(next(), Presence::Present { .. }),
+        "the newest is seen first"
+    );
+    assert!(presence.try_next().is_none());
+}
+
+#[test]
+fn quirk_other_children_are_no_members() {
+    let universe = Universe::new(25);
+    let client = universe.client("app");
+    universe.run(client.create("/party/config", "").make_path());
+    let shallow = ShallowParty::new(&client, "/party").identifier("me");
+    let deep = Party::new(&client, "/party").identifier("me too");
+    universe.run(shallow.join());
+    assert_eq!(universe.run(shallow.len()), 1);
+    assert_eq!(universe.run(shallow.members()), ["me"]);
+    universe.run(deep.join());
+    assert_eq!(universe.run(deep.len()), 1);
+    assert_eq!(universe.run(deep.members()), ["me too"]);
+}
+
+#[test]
+fn the_last_clone_leaves() {
+    let universe = Universe::new(26);
+    let client = universe.client("app");
+    let party = Party::new(&client, "/party");
+    let clone = party.clone();
+    universe.run(party.join());
+    drop(party);
+    universe.pass(millis(500));
+    assert_eq!(children(&universe, "/party"), 1);
+    drop(clone);
+    universe.pass(millis(500));
+    assert_eq!(children(&universe, "/party"), 0);
+}
