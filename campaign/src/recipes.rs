@@ -98,6 +98,8 @@ pub(crate) struct World {
     pub(crate) timeout: Duration,
     /// Clocks drift by more than clients allow for.
     pub(crate) beyond: bool,
+    /// Somebody ends sessions, and deletes nodes.
+    pub(crate) rough: bool,
     #[cfg(zk_planted)]
     pub(crate) planted: Option<zk_recipes::Planted>,
     notes: Arc<Mutex<Notes>>,
@@ -194,6 +196,7 @@ impl Universe {
             hosts: servers.hosts(),
             timeout: rng.duration(setup.tick * 3, setup.tick * 10),
             beyond,
+            rough: !beyond && rng.chance(0.25),
             #[cfg(zk_planted)]
             planted: options.mutant.and_then(|mutant| mutant.of_recipe()),
             notes: Arc::default(),
@@ -303,6 +306,56 @@ impl Universe {
         all
     }
 
+    /// When a node was deleted, by whomever.
+    pub(crate) fn deletions(&self) -> BTreeMap<String, Duration> {
+        let mut nodes: BTreeMap<String, _> = BTreeMap::new();
+        let mut gone = BTreeMap::new();
+        for entry in crate::log::log(&self.servers.commits()).entries {
+            match entry.txn {
+                Txn::Change(effects) => {
+                    for effect in effects {
+                        match effect {
+                            Effect::Create { path, owner, .. } => drop(nodes.insert(path, owner)),
+                            Effect::Delete { path } => drop(gone.insert(path, entry.at)),
+                            Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
+                        }
+                    }
+                }
+                Txn::Close => {
+                    for (path, _) in nodes.iter().filter(|(_, owner)| **owner == entry.session) {
+                        gone.entry(path.clone()).or_insert(entry.at);
+                    }
+                }
+                Txn::Open | Txn::Refused(_) | _ => {}
+            }
+        }
+        gone
+    }
+
+    /// Lets so much time pass, and ends some session now and then, as an operator might.
+    fn end_sessions(&self, time: Duration) -> Result<(), String> {
+        let mut rng = self.sim.rng("operator");
+        let end = self.sim.now() + time;
+        while self.sim.now() < end {
+            let pause = rng.pause(Duration::from_secs(3));
+            self.run_for(pause.min(end.saturating_sub(self.sim.now())))?;
+            let mut live = BTreeSet::new();
+            for entry in crate::log::log(&self.servers.commits()).entries {
+                match entry.txn {
+                    Txn::Open => drop(live.insert(entry.session)),
+                    Txn::Close => drop(live.remove(&entry.session)),
+                    Txn::Change(_) | Txn::Refused(_) | _ => {}
+                }
+            }
+            let pick = rng.below(live.len().max(1));
+            if let Some(session) = live.into_iter().nth(pick) {
+                self.servers.expire(session);
+                self.world.count("sessions ended by an operator");
+            }
+        }
+        Ok(())
+    }
+
     fn run_for(&self, time: Duration) -> Result<(), String> {
         self.sim.run_for(time).map_err(|error| error.to_string())?;
         let notes = self.world.notes();
@@ -323,7 +376,11 @@ impl Universe {
         if let Some(until) = options.until {
             return self.run_for(until);
         }
-        self.run_for(time)?;
+        if self.world.rough {
+            self.end_sessions(time)?;
+        } else {
+            self.run_for(time)?;
+        }
         self.world.notes().over = true;
         let limit = self.sim.now() + REST;
         loop {

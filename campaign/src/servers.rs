@@ -61,6 +61,21 @@ impl Servers {
         newest.map_or(0, |(_, watches)| watches)
     }
 
+    /// Ends a session as if it had not been heard of for too long, if anybody can.
+    pub(crate) fn expire(&self, session: SessionId) {
+        match self {
+            Self::Alone(handle) => {
+                let now = handle.machine().now();
+                handle.with(|server| {
+                    if let Some(server) = server.get_mut() {
+                        server.expire(now, session);
+                    }
+                });
+            }
+            Self::Together(ensemble) => drop(ensemble.expire(session)),
+        }
+    }
+
     /// A connect string.
     pub(crate) fn hosts(&self) -> String {
         match self {

@@ -7,6 +7,7 @@
 
 mod barriers;
 mod counters;
+mod locks;
 mod queues;
 mod worker;
 

@@ -21,7 +21,7 @@ pub(crate) mod streams;
 pub(crate) mod transactions;
 pub(crate) mod watches;
 
-pub(crate) use recipes::{barriers, caches, counters, parties, queues, watching};
+pub(crate) use recipes::{barriers, caches, counters, locks, parties, queues, watching};
 
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
@@ -189,6 +189,17 @@ macro_rules! mount {
                 the_limit_for_requests_can_be_set
                 the_queue_is_bounded
                 what_servers_would_not_take_is_refused_here
+            }
+            locks {
+                a_busy_lock_is_given_up_in_every_way
+                a_latch_leads_again_after_its_session
+                a_semaphore_counts_its_leases
+                contenders_are_served_in_their_order
+                holders_and_waiters_live_through_losses
+                leaders_are_elected_in_turn
+                readers_share_and_writers_wait_their_turn
+                several_locks_are_one
+                twenty_share_one_lock
             }
             order {
                 a_callback_may_block_on_its_own_client

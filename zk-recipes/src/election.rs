@@ -37,13 +37,13 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use zk_client::{Client, Error};
 
 use crate::lock::Lock;
-use crate::{LockGuard, Pending};
+use crate::{LockGuard, Loss, Pending};
 
 /// One leader at a time. See the [module](self).
 #[derive(Clone)]
@@ -84,17 +84,22 @@ impl Election {
         let lead = self.lead();
         Pending::new(&self.client, async move {
             let guard = lead.await?;
-            let mut lost = pin!(guard.lost());
+            let mut lost = Some(guard.lost());
             let mut work = pin!(work(guard));
             poll_fn(|cx| {
                 if let Poll::Ready(result) = work.as_mut().poll(cx) {
                     return Poll::Ready(result);
                 }
-                match lost.as_mut().poll(cx) {
-                    // It has given the guard back, and goes on.
-                    Poll::Ready(Ok(crate::Loss::Released)) | Poll::Pending => Poll::Pending,
-                    Poll::Ready(_) => Poll::Ready(Err(Error::NotHeld)),
+                let Some(Poll::Ready(loss)) = lost.as_mut().map(|lost| Pin::new(lost).poll(cx))
+                else {
+                    return Poll::Pending;
+                };
+                // Whoever has given the guard back may go on.
+                lost = None;
+                if loss == Ok(Loss::Released) {
+                    return Poll::Pending;
                 }
+                Poll::Ready(Err(Error::NotHeld))
             })
             .await
         })

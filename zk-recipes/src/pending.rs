@@ -16,7 +16,8 @@ use zk_client::{AsyncResult, Client, Error};
 #[must_use = "nothing happens until it is awaited, waited for or sent"]
 pub struct Pending<T> {
     client: Client,
-    future: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
+    /// `None` when its result was taken.
+    future: Option<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>,
 }
 
 impl<T: Send + 'static> Pending<T> {
@@ -27,7 +28,7 @@ impl<T: Send + 'static> Pending<T> {
     ) -> Self {
         Self {
             client: client.clone(),
-            future: Box::pin(future),
+            future: Some(Box::pin(future)),
         }
     }
 
@@ -40,7 +41,7 @@ impl<T: Send + 'static> Pending<T> {
             let mut future = future;
             let mut sleep = pin!(sleeper.sleep(limit));
             poll_fn(|cx| {
-                if let Poll::Ready(result) = future.as_mut().poll(cx) {
+                if let Poll::Ready(result) = poll_once(&mut future, cx) {
                     return Poll::Ready(result);
                 }
                 sleep
@@ -58,7 +59,8 @@ impl<T: Send + 'static> Pending<T> {
     /// Those of the call; [`Error::WouldDeadlock`] where waiting would never end.
     pub fn wait(self) -> Result<T, Error> {
         let Self { client, future } = self;
-        client.block_on(future)?
+        let mut future = future;
+        client.block_on(poll_fn(|cx| poll_once(&mut future, cx)))?
     }
 
     /// Blocks this thread for at most `limit`.
@@ -72,7 +74,8 @@ impl<T: Send + 'static> Pending<T> {
     /// Goes on in the background. Dropping the result takes it back.
     pub fn send(self) -> AsyncResult<T> {
         let Self { client, future } = self;
-        client.run(future)
+        let mut future = future;
+        client.run(poll_fn(move |cx| poll_once(&mut future, cx)))
     }
 
     /// Goes on in the background, and calls `f` in order with the client's other callbacks.
@@ -89,7 +92,7 @@ impl<T: Send + 'static> Pending<T> {
     /// that was not done, and none that somebody has to wake it for.
     pub fn try_take(&mut self) -> Option<Result<T, Error>> {
         let mut cx = Context::from_waker(Waker::noop());
-        match self.future.as_mut().poll(&mut cx) {
+        match poll_once(&mut self.future, &mut cx) {
             Poll::Ready(result) => Some(result),
             Poll::Pending => None,
         }
@@ -100,8 +103,24 @@ impl<T> Future for Pending<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.future.as_mut().poll(cx)
+        poll_once(&mut self.future, cx)
     }
+}
+
+/// Polls it; once its result was taken, that is what it says.
+fn poll_once<T>(
+    future: &mut Option<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, Error>> {
+    let Some(going) = future else {
+        return Poll::Ready(Err(Error::Taken));
+    };
+    let poll = going.as_mut().poll(cx);
+    if poll.is_ready() {
+        // Also so that what it held goes now.
+        *future = None;
+    }
+    poll
 }
 
 impl<T> fmt::Debug for Pending<T> {

@@ -255,3 +255,18 @@ fn contenders_of_no_lock_are_none() {
     let lock = Lock::new(&client, "/none");
     assert!(rig.run(lock.contenders()).unwrap().is_empty());
 }
+
+/// As any result: asked again, it says that it was taken.
+#[test]
+fn a_call_can_be_asked_again() {
+    let rig = Rig::new(12);
+    let client = rig.client("a");
+    let mut pending = Lock::new(&client, "/l").acquire();
+    assert!(pending.try_take().is_none());
+    rig.pass(seconds(1));
+    while pending.try_take().is_none() {
+        rig.pass(millis(10));
+    }
+    assert_eq!(pending.try_take().unwrap().unwrap_err(), Error::Taken);
+    assert_eq!(rig.run(pending).unwrap_err(), Error::Taken);
+}

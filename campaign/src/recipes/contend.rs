@@ -10,7 +10,7 @@ use std::time::Duration;
 use zk_client::{Client, Error, Zxid};
 use zk_recipes::{Guard, LockGuard, Pending};
 
-use crate::recipes::Program;
+use crate::recipes::{Program, Universe};
 
 /// Something that was granted, and when, in true time. Whoever asked may look later.
 pub(crate) struct Grant {
@@ -97,6 +97,39 @@ impl Book {
     fn extend(&self, at: usize, to: Duration) {
         let term = &mut self.terms()[at];
         term.to = term.to.max(to);
+    }
+
+    /// What must be true of what is held alone, or shared by readers: never two at once, and tokens
+    /// that grow. Where others interfere with sessions and nodes, those who have lost theirs know it
+    /// within a session timeout. Where clocks run wild, nothing is said here.
+    pub(crate) fn check(&self, universe: &Universe) -> Result<(), String> {
+        let world = &universe.world;
+        if world.beyond {
+            if self.check_alone().is_err() {
+                world.count("two at once, by wild clocks");
+            }
+            return Ok(());
+        }
+        self.check_ends(universe)?;
+        if world.rough {
+            return Ok(());
+        }
+        self.check_alone()?;
+        self.check_tokens()
+    }
+
+    /// Nobody is certain of something for longer than a session timeout after it is gone.
+    pub(crate) fn check_ends(&self, universe: &Universe) -> Result<(), String> {
+        let gone = universe.deletions();
+        for term in self.terms().iter() {
+            let Some(gone) = gone.get(&term.node) else {
+                continue;
+            };
+            if term.to > *gone + universe.world.timeout {
+                return Err(format!("it was gone at {gone:?} already: {term:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Nobody holds what somebody else holds alone.
@@ -296,8 +329,9 @@ pub(crate) async fn hold(
         if machine.now() >= end || world.is_over() {
             break;
         }
-        if let (Some(register), true) = (register, program.rng.chance(0.05)) {
-            let token = held.token().unwrap_or(Zxid::ZERO).0.to_string();
+        let writes = program.rng.chance(0.05);
+        if let (Some(register), Some(token), true) = (register, held.token(), writes) {
+            let token = token.0.to_string();
             let write = held.guard().transaction().set(register, &*token).commit();
             match write.await {
                 Ok(_) => world.count("writes under it"),

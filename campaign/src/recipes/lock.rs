@@ -23,16 +23,14 @@ impl Scenario for Locks {
             let book = self.book.clone();
             universe.boot(machine, move |program| live(program, book.clone()));
         }
+        if universe.world.rough {
+            let machine = universe.sim.machine("vandal");
+            universe.boot(&machine, vandal);
+        }
     }
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
-        if !universe.world.beyond {
-            self.book.check_alone()?;
-            self.book.check_tokens()?;
-        } else if self.book.check_alone().is_err() {
-            // The deadline cannot help there; what is written has its order all the same.
-            universe.world.count("two at once, by wild clocks");
-        }
+        self.book.check(universe)?;
         check_register(universe, REGISTER)?;
         let left = universe.nodes_below(PATH);
         if !left.is_empty() {
@@ -86,4 +84,25 @@ async fn live(mut program: Program, book: Book) {
         canceller.cancel();
     })
     .await;
+}
+
+/// Deletes nodes that are not its own.
+async fn vandal(mut program: Program) {
+    let client = program.client();
+    while !program.world.is_over() {
+        program.pause(Duration::from_secs(3)).await;
+        let Ok(names) = client.get_children(PATH).await else {
+            continue;
+        };
+        let names: Vec<_> = names.iter().collect();
+        if let Some(name) = names.get(program.rng.below(names.len().max(1))) {
+            let path = format!("{PATH}/{name}");
+            if client.delete(&path).await.is_ok() {
+                program.world.count("nodes deleted by a vandal");
+            }
+        }
+    }
+    program.rests();
+    std::future::pending::<()>().await;
+    drop(client);
 }

@@ -80,10 +80,7 @@ impl Scenario for ReadersAndWriters {
     }
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
-        if !universe.world.beyond {
-            self.book.check_alone()?;
-            self.book.check_tokens()?;
-        }
+        self.book.check(universe)?;
         check_register(universe, REGISTER)?;
         nothing_left(universe, "/rw")
     }
@@ -120,6 +117,9 @@ impl Scenario for Semaphores {
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
         if !universe.world.beyond {
+            self.book.check_ends(universe)?;
+        }
+        if !universe.world.beyond && !universe.world.rough {
             self.book.check_at_most(LEASES as usize)?;
         }
         nothing_left(universe, "/sem")?;
@@ -153,10 +153,7 @@ impl Scenario for Elections {
     }
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
-        if !universe.world.beyond {
-            self.book.check_alone()?;
-            self.book.check_tokens()?;
-        }
+        self.book.check(universe)?;
         check_register(universe, REGISTER)?;
         nothing_left(universe, "/election")
     }
@@ -297,10 +294,7 @@ impl Scenario for Pairs {
     }
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
-        if !universe.world.beyond {
-            self.book.check_alone()?;
-            self.book.check_tokens()?;
-        }
+        self.book.check(universe)?;
         ["/m/a", "/m/b", "/m/c"]
             .iter()
             .try_for_each(|path| nothing_left(universe, path))

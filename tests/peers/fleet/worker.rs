@@ -10,7 +10,7 @@ use std::{env, thread};
 use zk::Client;
 use zk::recipes::double_barrier::Inside;
 use zk::recipes::locking_queue::Item;
-use zk::recipes::{Counter, DoubleBarrier, LockingQueue, Queue};
+use zk::recipes::{Counter, DoubleBarrier, Election, Lock, LockingQueue, Queue, Semaphore};
 
 const HOSTS: &str = "ZK_FLEET_HOSTS";
 
@@ -106,6 +106,41 @@ fn obey(client: &Client, held: &Held, words: &[&str]) -> Result<String, zk::Erro
             let barrier = DoubleBarrier::new(client, path, members.parse().unwrap());
             held.put(name, barrier.enter().wait()?);
             Ok(done(()))
+        }
+        // Counts up under a lock, by a read and a write, and tells each time.
+        ["count", path, times] => {
+            let lock = Lock::new(client, path).identifier("rust");
+            for n in 0..times.parse().unwrap() {
+                let guard = lock.acquire().wait()?;
+                let (data, stat) = client.get("/count").wait()?;
+                let next: u32 = String::from_utf8_lossy(&data).parse().unwrap();
+                let set = client.set("/count", (next + 1).to_string());
+                set.version(stat.version).wait()?;
+                guard.release().wait()?;
+                say(0, &format!("tell {n}"));
+            }
+            Ok(done(()))
+        }
+        // Takes a lease, tells how many there are, and gives it back.
+        ["lease", path, limit, times] => {
+            let sem = Semaphore::new(client, path, limit.parse().unwrap());
+            for _ in 0..times.parse().unwrap() {
+                let guard = sem.acquire().wait()?;
+                let leases = client.get_children(path).wait()?.iter().count();
+                say(0, &format!("tell {leases}"));
+                guard.release().wait()?;
+            }
+            Ok(done(()))
+        }
+        // Leads for ever.
+        ["lead", path] => {
+            let election = Election::new(client, path).identifier("rust");
+            let run = election.run(|guard| async move {
+                say(0, "tell leads");
+                guard.lost().await?;
+                Ok(())
+            });
+            run.wait().map(done)
         }
         ["leave", name] => held.take::<Inside>(name).leave().wait().map(done),
         _ => unreachable!("{words:?}"),

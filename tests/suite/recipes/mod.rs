@@ -4,6 +4,7 @@
 pub(crate) mod barriers;
 pub(crate) mod caches;
 pub(crate) mod counters;
+pub(crate) mod locks;
 pub(crate) mod parties;
 pub(crate) mod queues;
 pub(crate) mod watching;
