@@ -33,7 +33,10 @@ fn run(name: &str, hosts: &str, environment: &[(&str, PathBuf)]) {
     let output = client.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let complaint = String::from_utf8_lossy(&output.stderr);
-    eprintln!("{text}{complaint}");
+    // Indented, so that whoever counts results counts those of tests only.
+    for line in text.lines().chain(complaint.lines()) {
+        eprintln!("    {line}");
+    }
     assert!(output.status.success(), "{name} failed");
     assert!(text.contains("1 passed"), "there is no case {name}");
 }
