@@ -9,7 +9,7 @@ use zk::{AsyncResult, Client};
 use zk_server::Server;
 
 use crate::support::under::{Kind, Under};
-use crate::support::{LIMIT, assert_nothing_left};
+use crate::support::{LIMIT, assert_nothing_left, lose_connection, wait_until};
 
 /// So short that a wake that was lost is not made up for: neither by a ping nor by another attempt
 /// to connect.
@@ -135,6 +135,42 @@ pub(crate) fn the_last_clone_closes_the_session(kind: Kind) {
     under.end();
 }
 
+/// A socket of a connection that is over is closed, whoever ended it.
+pub(crate) fn connections_that_are_over_are_closed(kind: Kind) {
+    let (server, under) = (server(), Under::start(kind));
+    let client = client(&server, &under);
+    let port = server.local_addr().port();
+    for round in 0..4 {
+        if round % 2 == 0 {
+            lose_connection(&client);
+        } else {
+            let losses = client.stats().session.losses;
+            server.cut_all();
+            wait_until("the loss", || client.stats().session.losses > losses);
+            client.sync("/").wait().unwrap();
+        }
+    }
+    wait_until("old sockets to be closed", || sockets_to(port) == 1);
+    client.close().wait().unwrap();
+    under.assert_nothing_left();
+    wait_until("the last socket to be closed", || sockets_to(port) == 0);
+    under.end();
+}
+
+/// Sockets of this machine that are open and connected to a port, or were and are not closed yet.
+fn sockets_to(port: u16) -> usize {
+    const OPEN: [&str; 2] = ["01", "08"];
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_open = |line: &&str| {
+        let mut words = line.split_whitespace().skip(2);
+        let (Some(remote), Some(state)) = (words.next(), words.next()) else {
+            return false;
+        };
+        remote.ends_with(&format!(":{port:04X}")) && OPEN.contains(&state)
+    };
+    table.lines().filter(is_open).count()
+}
+
 /// All of these, for one handler.
 macro_rules! mount_handlers {
     ($kind:expr) => {
@@ -147,6 +183,7 @@ macro_rules! mount_handlers {
                 servers_have_ipv6_addresses_too
                 a_flood_leaves_others_their_share
                 the_last_clone_closes_the_session
+                connections_that_are_over_are_closed
             }
         }
     };

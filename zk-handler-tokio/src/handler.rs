@@ -3,14 +3,13 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
-use zk_handler_base::{Base, Limits, Resolve, Runtime, Workers, clock};
+use zk_handler_base::{Base, Limits, Resolve, Workers, clock};
 use zk_proto::ServerAddr;
 
 use crate::runtime::Tokio;
@@ -125,10 +124,9 @@ impl Handler for TokioHandler {
                 kind: ErrorKind::NotFound,
             });
         };
-        // Without a clock tokio panics.
-        if catch_unwind(AssertUnwindSafe(|| runtime.timer())).is_err() {
+        if !runtime.is_able() {
             return Err(StartError::Io {
-                doing: "use the runtime's clock: build it with enable_all()",
+                doing: "use the runtime's clock and sockets: build it with enable_all()",
                 kind: ErrorKind::Unsupported,
             });
         }

@@ -2,13 +2,15 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::catch_unwind;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep};
 use zk_client::Task;
@@ -16,11 +18,36 @@ use zk_handler_base::{Connecting, Runtime, Socket, Timer};
 
 /// A runtime, by its handle.
 #[derive(Debug)]
-pub(crate) struct Tokio(Handle);
+pub(crate) struct Tokio {
+    handle: Handle,
+    /// Set once it has shown that it can do what is asked of it.
+    able: OnceLock<()>,
+}
 
 impl Tokio {
-    pub(crate) fn new(runtime: Handle) -> Self {
-        Self(runtime)
+    pub(crate) fn new(handle: Handle) -> Self {
+        let able = OnceLock::new();
+        Self { handle, able }
+    }
+
+    /// Has it a clock, and sockets? Without them tokio panics when they are used.
+    pub(crate) fn is_able(&self) -> bool {
+        let try_it = || {
+            drop(self.timer());
+            let _guard = self.handle.enter();
+            let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.set_nonblocking(true)?;
+            UdpSocket::from_std(socket).map(drop)
+        };
+        if self.able.get().is_some() {
+            return true;
+        }
+        // An error tells nothing: it may pass.
+        let tried: Option<io::Result<()>> = catch_unwind(try_it).ok();
+        if matches!(tried, Some(Ok(()))) {
+            let _ = self.able.set(()); // somebody else may have found it out, too
+        }
+        tried.is_some()
     }
 }
 
@@ -37,12 +64,12 @@ impl Runtime for Tokio {
     }
 
     fn timer(&self) -> Sleeper {
-        let _guard = self.0.enter();
+        let _guard = self.handle.enter();
         Sleeper(Box::pin(sleep(Duration::ZERO)))
     }
 
     fn spawn(&self, task: Task) -> io::Result<()> {
-        drop(self.0.spawn(task));
+        drop(self.handle.spawn(task));
         Ok(())
     }
 }

@@ -125,6 +125,14 @@ fn what_is_missing_is_told() {
     let runtime = Builder::new_current_thread().enable_io().build().unwrap();
     let no_clock = runtime.block_on(crate::connect("127.0.0.1:1")).unwrap_err();
     assert_eq!(kind(&no_clock), Some(ErrorKind::Unsupported), "{no_clock}");
+
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let no_sockets = runtime.block_on(crate::connect("127.0.0.1:1")).unwrap_err();
+    assert_eq!(
+        kind(&no_sockets),
+        Some(ErrorKind::Unsupported),
+        "{no_sockets}"
+    );
 }
 
 #[test]
