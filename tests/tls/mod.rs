@@ -6,6 +6,7 @@
 
 pub(crate) mod authority;
 mod everyday;
+mod in_memory;
 mod reload;
 mod wrong;
 
