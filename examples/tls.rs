@@ -4,6 +4,8 @@
 //! cargo run --example tls --features tls -- zk1.example.com:2281 ca.pem [client.pem client.key]
 //! ```
 
+#![expect(clippy::print_stdout, reason = "this is a program")]
+
 use std::error::Error;
 use std::sync::Arc;
 

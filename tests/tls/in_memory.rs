@@ -75,7 +75,7 @@ impl World {
                 {
                     self.cut();
                 }
-                _ => {}
+                Action::Disconnect { .. } | Action::Sasl { .. } => {}
             }
         }
         while let Some(event) = self.session.poll_event() {
@@ -86,7 +86,8 @@ impl World {
                 } => self.connected += 1,
                 Event::Completed { result, .. } => self.results.push(result.is_ok()),
                 Event::ConnectFailed { error, .. } => panic!("{error}"),
-                _ => {}
+                Event::Closed { .. } => panic!("nobody closes it"),
+                Event::StateChanged { .. } | Event::Watch { .. } | Event::Timer { .. } | _ => {}
             }
         }
         while let Some(output) = self.server.poll_output() {
