@@ -6,6 +6,7 @@
 
 pub(crate) mod authority;
 mod everyday;
+mod in_memory;
 mod reload;
 mod wrong;
 
@@ -57,7 +58,7 @@ impl TlsServer {
                     ClientAuth::Want => acceptor
                         .client_ca_pem(clients.pem())
                         .client_certificates(Certificates::Wanted),
-                    _ => &mut acceptor,
+                    ClientAuth::None | _ => &mut acceptor,
                 };
                 let builder = zk_server::Server::builder()
                     .quiet()

@@ -199,6 +199,7 @@ impl Builder {
     /// Encrypts every connection, such as by `Tls` of `zk-tls` (kazoo: `use_ssl`). Attempts that fail
     /// for it go on, as a server may be mended; [`Client::last_error`] and, at its limit,
     /// [`Error::ConnectTimeout`] say why, and each kind of failure is warned of in the log.
+    /// Four-letter words are asked without TLS all the same, and a port for TLS does not answer them.
     pub fn tls(&mut self, factory: impl LayerFactory + 'static) -> &mut Self {
         self.layer(Arc::new(factory))
     }

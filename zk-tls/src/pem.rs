@@ -87,7 +87,9 @@ fn decrypt(
     match scheme.decrypt(&password.0, info.encrypted_data) {
         // What a wrong password gives may end as if it were right, but is no key.
         Ok(key) if key.first() == Some(&0x30) => Ok(PrivatePkcs8KeyDer::from(key).into()),
-        Ok(_) | Err(pkcs5::Error::DecryptFailed) => Err(TlsError::WrongPassword { what }),
+        Ok(_) | Err(pkcs5::Error::DecryptFailed | pkcs5::Error::EncryptFailed) => {
+            Err(TlsError::WrongPassword { what })
+        }
         Err(_) => Err(TlsError::UnsupportedEncryption { what }),
     }
 }
