@@ -263,7 +263,7 @@ impl Universe {
     /// The nodes that there are according to the servers, below a path.
     pub(crate) fn nodes_below(&self, path: &str) -> Vec<String> {
         let mut nodes: BTreeMap<String, _> = BTreeMap::new();
-        for entry in crate::log::log(&self.servers.commits()).entries {
+        for entry in self.servers.log().entries {
             match entry.txn {
                 Txn::Change(effects) => {
                     for effect in effects {
@@ -288,7 +288,7 @@ impl Universe {
     /// What was written into a node, in the order of the servers.
     pub(crate) fn written(&self, node: &str) -> Vec<String> {
         let mut all = Vec::new();
-        for entry in crate::log::log(&self.servers.commits()).entries {
+        for entry in self.servers.log().entries {
             let Txn::Change(effects) = entry.txn else {
                 continue;
             };
