@@ -22,7 +22,10 @@ use crate::servers::Servers;
 use crate::setup::Setup;
 
 mod contend;
+mod counting;
 mod lock;
+mod meeting;
+mod queueing;
 mod shared;
 
 /// How long after the last fault everybody must have come to rest.
@@ -57,6 +60,22 @@ pub const RECIPES: &[Recipe] = &[
     Recipe {
         name: "multi-lock",
         make: || Box::new(shared::Pairs::default()),
+    },
+    Recipe {
+        name: "counter",
+        make: || Box::new(counting::Counters::default()),
+    },
+    Recipe {
+        name: "queue",
+        make: || Box::new(queueing::Queues::default()),
+    },
+    Recipe {
+        name: "locking-queue",
+        make: || Box::new(queueing::LockingQueues::default()),
+    },
+    Recipe {
+        name: "double-barrier",
+        make: || Box::new(meeting::Meetings::default()),
     },
 ];
 

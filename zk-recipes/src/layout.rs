@@ -112,3 +112,6 @@ mod tests {
         assert!(!is_lease("config") && !is_lease(&ID[1..]) && !is_lease(&format!("{ID}0")));
     }
 }
+
+/// The child of a lease that has its record.
+pub const LEASE_HOLDER: &str = "lease_holder";

@@ -8,6 +8,7 @@ mod counter;
 mod double_barrier;
 mod guards;
 mod herd;
+mod lease;
 mod locking_queue;
 mod locks;
 mod members;
