@@ -310,7 +310,7 @@ impl Universe {
     pub(crate) fn deletions(&self) -> BTreeMap<String, Duration> {
         let mut nodes: BTreeMap<String, _> = BTreeMap::new();
         let mut gone = BTreeMap::new();
-        for entry in crate::log::log(&self.servers.commits()).entries {
+        for entry in self.servers.log().entries {
             match entry.txn {
                 Txn::Change(effects) => {
                     for effect in effects {
@@ -340,7 +340,7 @@ impl Universe {
             let pause = rng.pause(Duration::from_secs(3));
             self.run_for(pause.min(end.saturating_sub(self.sim.now())))?;
             let mut live = BTreeSet::new();
-            for entry in crate::log::log(&self.servers.commits()).entries {
+            for entry in self.servers.log().entries {
                 match entry.txn {
                     Txn::Open => drop(live.insert(entry.session)),
                     Txn::Close => drop(live.remove(&entry.session)),
