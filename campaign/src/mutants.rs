@@ -59,6 +59,7 @@ mutants! {
         AnyOwner IgnoreDeadline NoWatch ResendCreate ReleaseOnce KeepNode EarlyLook SecondIsFirst
         MissNothing
     }
+    recipe of "semaphore" { OneTooMany EarlyUnlock }
 }
 
 impl Mutant {

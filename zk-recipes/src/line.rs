@@ -144,13 +144,13 @@ impl Line {
 
     /// Makes a node, at the end of the line.
     pub(crate) async fn join(&self, client: &Client) -> Result<Spot<'_>, Error> {
-        let name = layout::lock_name(self.layout, self.suffix, &client.unique_id());
         let early = if self.plan.has(Planted::EarlyLook) {
             client.get_children(&self.path).await.ok()
         } else {
             None
         };
-        let name = (name.as_str(), Name::Numbered);
+        let name = |id: &str| layout::lock_name(self.layout, self.suffix, id);
+        let name = (name, Name::Numbered);
         let node = Node::create(client, &self.path, name, &self.identifier, self.plan).await?;
         let number = self.number_of(node.shared().name())?;
         let number = number.ok_or_else(|| self.unordered(node.shared().name()))?;

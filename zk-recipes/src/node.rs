@@ -71,19 +71,23 @@ pub(crate) enum Name {
 }
 
 impl Node {
-    /// Makes the node, and its parent if need be. The name must be one that nobody else has.
+    /// Makes the node, and its parent if need be. `name` makes a name of an id that nobody else has.
+    ///
+    /// Every create has an id of its own: what one leaves behind whose reply was lost is deleted in
+    /// the background by its name, whoever else has that meanwhile.
     ///
     /// Ends with [`Error::SessionExpired`] if the session does so meanwhile; the next attempt takes
     /// another name. Dropping the future deletes what it may have made.
     pub(crate) async fn create(
         client: &Client,
         parent: &str,
-        (name, kind): (&str, Name),
+        (name, kind): (impl Fn(&str) -> String, Name),
         data: &[u8],
         plan: Plan,
     ) -> Result<Self, Error> {
-        let path = format!("{}/{name}", parent.trim_end_matches('/'));
         loop {
+            let name = name(&client.unique_id());
+            let path = format!("{}/{name}", parent.trim_end_matches('/'));
             let create = client.create(&path, data).ephemeral();
             let create = match kind {
                 Name::Numbered => create.sequential(),

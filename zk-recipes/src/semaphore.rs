@@ -296,14 +296,14 @@ impl Leases {
 
     /// Takes a lease, with the inner lock held; then that is given back.
     async fn lease(&self, client: &Client, inner: Guard) -> Result<Guard, Error> {
-        let (name, line) = (client.unique_id(), &self.line);
+        let line = &self.line;
         let inner = if line.plan.has(Planted::EarlyUnlock) {
             drop(inner);
             None
         } else {
             Some(inner)
         };
-        let name = (name.as_str(), Name::AsGiven);
+        let name = (str::to_owned, Name::AsGiven);
         let node = Node::create(client, &self.path, name, &line.identifier, line.plan).await?;
         let guard = line::prove(client, &self.path, node).await;
         drop(inner);

@@ -165,6 +165,19 @@ fn a_directory_that_is_deleted_is_made_again() {
     assert!(rig.run(waiting).unwrap().is_held());
 }
 
+/// The first create is lost with its connection, the second finds no directory, the third succeeds:
+/// what cleans up after the first two must leave that one alone.
+#[test]
+fn cleaning_up_after_a_create_leaves_the_next_one_alone() {
+    let rig = Rig::new(14);
+    let client = rig.client("a");
+    rig.inject(of(OpCode::CREATE2), Fault::CutAfter);
+    let guard = rig.run(Lock::new(&client, "/a/l").acquire()).unwrap();
+    rig.pass(seconds(5));
+    assert!(guard.is_held());
+    assert_eq!(rig.children("/a/l").len(), 1);
+}
+
 /// At every moment of an acquire: dropped, timed out, or cancelled.
 #[test]
 fn giving_up_at_any_moment_leaves_nothing() {

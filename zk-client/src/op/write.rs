@@ -244,8 +244,9 @@ impl<'a, T: CreateReply> Op<'a, Create<'a, T>> {
     }
 
     /// As [`protected`](Self::protected), for a name that has such an id already and stays as it
-    /// is: for recipes with a layout of their own. A name that is not unique may take the node of
-    /// somebody else for its own.
+    /// is: for recipes with a layout of their own. No two calls may use one name, not even one after
+    /// the other: what a failed one may have made is looked for and deleted in the background, by
+    /// its name.
     pub fn unique(self) -> Self {
         self.refine(|create| {
             create.protected = true;
