@@ -16,5 +16,6 @@ mod races;
 mod rig;
 mod shared;
 mod stage;
+mod starved;
 mod universe;
 mod watches;
