@@ -86,13 +86,21 @@ impl Election {
             let guard = lead.await?;
             let mut lost = pin!(guard.lost());
             let mut work = pin!(work(guard));
+            let mut leads = true;
             poll_fn(|cx| {
                 if let Poll::Ready(result) = work.as_mut().poll(cx) {
                     return Poll::Ready(result);
                 }
+                if !leads {
+                    return Poll::Pending;
+                }
                 match lost.as_mut().poll(cx) {
                     // It has given the guard back, and goes on.
-                    Poll::Ready(Ok(crate::Loss::Released)) | Poll::Pending => Poll::Pending,
+                    Poll::Ready(Ok(crate::Loss::Released)) => {
+                        leads = false;
+                        Poll::Pending
+                    }
+                    Poll::Pending => Poll::Pending,
                     Poll::Ready(_) => Poll::Ready(Err(Error::NotHeld)),
                 }
             })
