@@ -16,7 +16,7 @@ use zk_client::{AsyncResult, Client, Error};
 #[must_use = "nothing happens until it is awaited, waited for or sent"]
 pub struct Pending<T> {
     client: Client,
-    /// `None` when its result was taken.
+    /// `None` once its result was taken.
     future: Option<Going<T>>,
 }
 
@@ -37,13 +37,13 @@ impl<T: Send + 'static> Pending<T> {
     /// Gives it up after `limit`, counted from its first poll: [`Error::Timeout`], and then as if
     /// dropped.
     pub fn timeout(self, limit: Duration) -> Self {
-        let Self { client, future } = self;
+        let client = self.client.clone();
         let sleeper = client.clone();
         Self::new(&client, async move {
-            let mut future = future;
+            let mut future = self;
             let mut sleep = pin!(sleeper.sleep(limit));
             poll_fn(|cx| {
-                if let Poll::Ready(result) = poll_once(&mut future, cx) {
+                if let Poll::Ready(result) = Pin::new(&mut future).poll(cx) {
                     return Poll::Ready(result);
                 }
                 sleep
@@ -60,9 +60,8 @@ impl<T: Send + 'static> Pending<T> {
     /// # Errors
     /// Those of the call; [`Error::WouldDeadlock`] where waiting would never end.
     pub fn wait(self) -> Result<T, Error> {
-        let Self { client, future } = self;
-        let mut future = future;
-        client.block_on(poll_fn(|cx| poll_once(&mut future, cx)))?
+        let client = self.client.clone();
+        client.block_on(self)?
     }
 
     /// Blocks this thread for at most `limit`.
@@ -75,9 +74,8 @@ impl<T: Send + 'static> Pending<T> {
 
     /// Goes on in the background. Dropping the result takes it back.
     pub fn send(self) -> AsyncResult<T> {
-        let Self { client, future } = self;
-        let mut future = future;
-        client.run(poll_fn(move |cx| poll_once(&mut future, cx)))
+        let client = self.client.clone();
+        client.run(self)
     }
 
     /// Goes on in the background, and calls `f` in order with the client's other callbacks.
@@ -91,10 +89,11 @@ impl<T: Send + 'static> Pending<T> {
     }
 
     /// The result if it is there without waiting (kazoo: `get_nowait`). Takes the first step if
-    /// that was not done, and none that somebody has to wake it for.
+    /// that was not done, and none that somebody has to wake it for. A result is given once:
+    /// [`Error::Taken`] afterwards.
     pub fn try_take(&mut self) -> Option<Result<T, Error>> {
         let mut cx = Context::from_waker(Waker::noop());
-        match poll_once(&mut self.future, &mut cx) {
+        match Pin::new(self).poll(&mut cx) {
             Poll::Ready(result) => Some(result),
             Poll::Pending => None,
         }
@@ -105,21 +104,15 @@ impl<T> Future for Pending<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        poll_once(&mut self.future, cx)
+        let Some(future) = &mut self.future else {
+            return Poll::Ready(Err(Error::Taken));
+        };
+        let result = future.as_mut().poll(cx);
+        if result.is_ready() {
+            self.future = None;
+        }
+        result
     }
-}
-
-/// Polls it; once its result was taken, that is what it says.
-fn poll_once<T>(future: &mut Option<Going<T>>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-    let Some(going) = future else {
-        return Poll::Ready(Err(Error::Taken));
-    };
-    let poll = going.as_mut().poll(cx);
-    if poll.is_ready() {
-        // Also so that what it held goes now.
-        *future = None;
-    }
-    poll
 }
 
 impl<T> fmt::Debug for Pending<T> {

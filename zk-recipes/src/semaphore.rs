@@ -305,6 +305,14 @@ impl Leases {
         };
         let name = (str::to_owned, Name::AsGiven);
         let node = Node::create(client, &self.path, name, &line.identifier, line.plan).await?;
+        // Made in the next session, or behind the inner node's end, it was not counted by whoever
+        // holds the lock by now. If that was deleted before, its watch has told before this reply.
+        let alone = |inner: &Guard| {
+            inner.session() == node.shared().session() && inner.shared().lost().is_none()
+        };
+        if !inner.as_ref().is_none_or(alone) {
+            return Err(Error::TryAgain);
+        }
         let guard = line::prove(client, &self.path, node).await;
         drop(inner);
         guard

@@ -4,6 +4,7 @@
 
 mod barrier;
 mod caches;
+mod corners;
 mod counter;
 mod double_barrier;
 mod guards;
@@ -17,5 +18,6 @@ mod races;
 mod rig;
 mod shared;
 mod stage;
+mod starved;
 mod universe;
 mod watches;
