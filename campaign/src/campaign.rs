@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{MUTANTS, Mutant, Options, Outcome, run};
+use crate::{MUTANTS, Mutant, Options, Outcome, Recipe, run};
 
 /// After so many failures a campaign is given up.
 const MAX_FAILURES: u64 = 10;
@@ -65,7 +65,10 @@ impl Campaign {
                     .mutant
                     .map(|mutant| format!(" --mutant {}", mutant.name));
                 let mutant = mutant.unwrap_or_default();
-                say(&format!("  cargo xtask sim --seed {seed} --trace{mutant}"));
+                let recipe = self.options.recipe;
+                let recipe = recipe.map(|recipe| format!(" --recipe {}", recipe.name));
+                let recipe = recipe.unwrap_or_default();
+                say(&format!("  cargo xtask sim --seed {seed} --trace{recipe}{mutant}"));
             }
             if said.elapsed() > PROGRESS {
                 said = Instant::now();
@@ -109,6 +112,7 @@ impl Campaign {
         let mut found: Option<Outcome> = None;
         let options = Options {
             mutant: Some(mutant),
+            recipe: mutant.recipe.and_then(Recipe::named),
             ..self.options
         };
         let first = self.first + mutant.skip;

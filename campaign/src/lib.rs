@@ -9,6 +9,7 @@ mod eyes;
 mod guest;
 mod log;
 mod mutants;
+mod recipes;
 mod record;
 mod run;
 mod servers;
@@ -16,4 +17,5 @@ mod setup;
 
 pub use campaign::Campaign;
 pub use mutants::{MUTANTS, Mutant};
+pub use recipes::{RECIPES, Recipe};
 pub use run::{Options, Outcome, run};

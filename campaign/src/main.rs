@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use zk_campaign::{Campaign, MUTANTS, Mutant, Options, run};
+use zk_campaign::{Campaign, MUTANTS, Mutant, Options, RECIPES, Recipe, run};
 
 const HELP: &str = "\
 zk-campaign [OPTION..]
@@ -17,6 +17,8 @@ zk-campaign [OPTION..]
   --seed S             runs one seed, and says what was wrong
   --trace              with all that happened, that clients saw, and that servers agreed on
   --until SECONDS      up to this time only
+  --recipe NAME        of this recipe, instead of calls of all kinds; all: of each of them
+  --list-recipes       the names of them
   --mutant NAME        with this fault planted
   --mutants            plants each fault, and tells under which seed it is found; the first is 0 then
   --list-mutants       the names of them: none, unless built with --cfg zk_planted
@@ -42,6 +44,8 @@ struct Command {
     options: Options,
     mutants: bool,
     list: bool,
+    recipes: Vec<Recipe>,
+    list_recipes: bool,
     help: bool,
 }
 
@@ -61,6 +65,15 @@ impl Command {
                     command.options.until = Some(Duration::from_secs_f64(seconds.max(0.0)));
                 }
                 "--trace" => command.options.trace = true,
+                "--recipe" => match value()?.as_str() {
+                    "all" => command.recipes = RECIPES.to_vec(),
+                    name => {
+                        let found = Recipe::named(name);
+                        let found = found.ok_or_else(|| format!("no recipe {name}"))?;
+                        command.recipes.push(found);
+                    }
+                },
+                "--list-recipes" => command.list_recipes = true,
                 "--mutant" => {
                     let name = value()?;
                     let found = Mutant::named(&name).ok_or_else(|| format!("no mutant {name}"))?;
@@ -86,8 +99,34 @@ impl Command {
                 .for_each(|mutant| println!("{}", mutant.name));
             return ExitCode::SUCCESS;
         }
+        if self.list_recipes {
+            RECIPES.iter().for_each(|recipe| println!("{}", recipe.name));
+            return ExitCode::SUCCESS;
+        }
+        let mut all: Vec<Option<Recipe>> = self.recipes.iter().copied().map(Some).collect();
+        if all.is_empty() {
+            all.push(None);
+        }
+        let mut code = ExitCode::SUCCESS;
+        for recipe in all {
+            if let Some(recipe) = recipe {
+                println!("{}", recipe.name);
+            }
+            if !self.run(recipe) {
+                code = ExitCode::FAILURE;
+            }
+        }
+        code
+    }
+
+    /// Calls of all kinds, or one recipe. `false` if something was wrong.
+    fn run(&self, recipe: Option<Recipe>) -> bool {
+        let options = Options {
+            recipe,
+            ..self.options
+        };
         if let Some(seed) = self.seed {
-            return one(seed, self.options);
+            return one(seed, options);
         }
         let clock = SystemTime::now().duration_since(UNIX_EPOCH);
         // Hunts are repeatable.
@@ -102,17 +141,12 @@ impl Command {
             limit: self
                 .minutes
                 .map(|minutes| Duration::from_secs(60 * minutes)),
-            options: self.options,
+            options,
         };
-        let good = if self.mutants {
+        if self.mutants {
             campaign.mutants(&mut |line| println!("{line}"))
         } else {
             campaign.run(&mut |line| println!("{line}"))
-        };
-        if good {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
         }
     }
 }
@@ -121,7 +155,7 @@ fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
     word.parse().map_err(|_| format!("{word} is not a number"))
 }
 
-fn one(seed: u64, options: Options) -> ExitCode {
+fn one(seed: u64, options: Options) -> bool {
     let outcome = run(seed, options);
     print!("{}{}", outcome.trace, outcome.history);
     println!(
@@ -134,11 +168,11 @@ fn one(seed: u64, options: Options) -> ExitCode {
     match outcome.failure {
         Some(failure) => {
             println!("seed {seed}: {failure}");
-            ExitCode::FAILURE
+            false
         }
         None => {
             println!("seed {seed}: all is well; {:?}", outcome.summary);
-            ExitCode::SUCCESS
+            true
         }
     }
 }

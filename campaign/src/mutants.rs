@@ -1,4 +1,4 @@
-//! [`MUTANTS`]: faults planted in client and server, each of which a campaign must find.
+//! [`MUTANTS`]: faults planted in client, server and recipes, each of which a campaign must find.
 //!
 //! They are in the crates only if these are built with `--cfg zk_planted`, as `cargo xtask sim
 //! --mutants` does.
@@ -10,6 +10,8 @@ pub(crate) enum Site {
     Client(zk_session::Planted),
     #[cfg(zk_planted)]
     Server(zk_server::Planted),
+    #[cfg(zk_planted)]
+    Recipe(zk_recipes::Planted),
 }
 
 /// A fault that was planted, by its name.
@@ -19,39 +21,56 @@ pub struct Mutant {
     pub name: &'static str,
     /// So many seeds after the first its hunt begins: few seeds show it, and none before that one.
     pub(crate) skip: u64,
+    /// The recipe that shows it.
+    pub(crate) recipe: Option<&'static str>,
     #[cfg_attr(not(zk_planted), expect(dead_code, reason = "there are none"))]
     pub(crate) site: Site,
 }
 
 macro_rules! mutants {
-    ($($side:ident { $($name:ident $(+ $skip:literal)?)+ })+) => {
+    ($($side:ident of $recipe:literal { $($name:ident $(+ $skip:literal)?)+ })+) => {
         /// All of them; none unless built with `--cfg zk_planted`.
         pub const MUTANTS: &[Mutant] = &[$($(
             #[cfg(zk_planted)]
             Mutant {
                 name: concat!(stringify!($side), "::", stringify!($name)),
                 skip: 0 $(+ $skip)?,
+                recipe: if $recipe.is_empty() { None } else { Some($recipe) },
                 site: mutants!(@site $side $name),
             },
         )+)+];
     };
     (@site client $name:ident) => { Site::Client(zk_session::Planted::$name) };
     (@site server $name:ident) => { Site::Server(zk_server::Planted::$name) };
+    (@site recipe $name:ident) => { Site::Recipe(zk_recipes::Planted::$name) };
 }
 
 mutants! {
-    client {
+    client of "" {
         SkipRestore RestoreTooNew ResendWrite SentIsNotApplied AnyProof ReadProof ProofFromAnswer
         SilentSubstitution DropEvent ReplyBeforeEvent LoseCompletion NoGap SkipAuth KeepUnsent
         KeepWaiting SeenByEvent SkipCloseOld + 470 ForgetDrop LeaveWatches KeepWatches SwapReplies
     }
-    server {
+    server of "" {
         DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync + 220
         DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 560
+    }
+    recipe of "lock" {
+        AnyOwner IgnoreDeadline NoWatch ResendCreate ReleaseOnce KeepNode EarlyLook SecondIsFirst
+        MissNothing
     }
 }
 
 impl Mutant {
+    /// The fault of a recipe that it is.
+    #[cfg(zk_planted)]
+    pub(crate) fn of_recipe(self) -> Option<zk_recipes::Planted> {
+        match self.site {
+            Site::Recipe(planted) => Some(planted),
+            Site::Client(_) | Site::Server(_) => None,
+        }
+    }
+
     /// The one of this name.
     pub fn named(name: &str) -> Option<Self> {
         MUTANTS.iter().find(|mutant| mutant.name == name).copied()

@@ -9,9 +9,10 @@ use zk_proto::SessionId;
 use zk_sim::check::{self, Deposed, Ends, Event, Summary};
 use zk_sim::{Rng, Sim};
 
-use crate::Mutant;
+use crate::{Mutant, Recipe};
 use crate::actor::{Phase, Scene, live};
 use crate::guest::{self, Guests};
+use crate::recipes;
 use crate::record::Recorder;
 use crate::servers::Servers;
 use crate::setup::Setup;
@@ -32,6 +33,8 @@ pub struct Options {
     pub until: Option<Duration>,
     /// Plant this fault.
     pub mutant: Option<Mutant>,
+    /// Run this recipe, instead of calls of all kinds.
+    pub recipe: Option<Recipe>,
 }
 
 /// What became of a seed.
@@ -59,6 +62,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Nothing was wrong.
+    pub(crate) fn passed(seed: u64) -> Self {
+        let failure = None;
+        Self {
+            failure,
+            ..Self::failed(seed, String::new())
+        }
+    }
+
     /// Nothing is known but that it failed.
     pub(crate) fn failed(seed: u64, failure: String) -> Self {
         Self {
@@ -77,6 +89,9 @@ impl Outcome {
 
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Outcome {
+    if let Some(recipe) = options.recipe {
+        return recipes::run(seed, recipe, options);
+    }
     let sim = Sim::new(seed);
     if options.trace {
         sim.keep_trace();

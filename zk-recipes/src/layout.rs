@@ -41,3 +41,74 @@ pub const ENTRIES: &str = "entries";
 
 /// Where a locking queue has its claims, under the names of the items.
 pub const TAKEN: &str = "taken";
+
+/// Before the counter of a `Lock`, a `WriteLock`, an `Election`.
+pub const LOCK: &str = "__lock__";
+
+/// Before the counter of a `ReadLock`.
+pub const READ_LOCK: &str = "__rlock__";
+
+/// What is added to the path of a `Semaphore` for that of its inner lock, which so is beside it.
+pub const SEMAPHORE_LOCK: &str = "-__lock__";
+
+/// Before the counter of Curator's `InterProcessMutex`, and of its other recipes on the same queue.
+pub const CURATOR_LOCK: &str = "-lock-";
+
+/// How the nodes of a lock are named.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum LockLayout {
+    /// `U__lock__N`: kazoo's.
+    #[default]
+    Kazoo,
+    /// `_c_UUID-lock-N`, the `UUID` with dashes: that of Curator's `InterProcessMutex`.
+    Curator,
+}
+
+/// A name, up to its counter, that nobody else has: of 32 hexadecimal digits and what the layout
+/// has around them.
+pub(crate) fn lock_name(layout: LockLayout, suffix: &str, id: &str) -> String {
+    match layout {
+        LockLayout::Kazoo => format!("{id}{suffix}"),
+        LockLayout::Curator => {
+            let mut uuid = id.to_owned();
+            // Version 4, variant 1, as Java's `UUID.randomUUID`.
+            uuid.replace_range(12..13, "4");
+            uuid.replace_range(16..17, "a");
+            for dash in [20, 16, 12, 8] {
+                uuid.insert(dash, '-');
+            }
+            format!("_c_{uuid}{suffix}")
+        }
+    }
+}
+
+/// Is this the name of a lease of a semaphore?
+pub(crate) fn is_lease(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn names_are_those_of_kazoo_and_curator() {
+        assert_eq!(
+            lock_name(LockLayout::Kazoo, LOCK, ID),
+            "0123456789abcdef0123456789abcdef__lock__"
+        );
+        assert_eq!(
+            lock_name(LockLayout::Curator, CURATOR_LOCK, ID),
+            "_c_01234567-89ab-4def-a123-456789abcdef-lock-"
+        );
+    }
+
+    #[test]
+    fn leases_are_ids() {
+        assert!(is_lease(ID));
+        assert!(!is_lease("config") && !is_lease(&ID[1..]) && !is_lease(&format!("{ID}0")));
+    }
+}

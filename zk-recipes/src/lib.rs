@@ -14,30 +14,42 @@
 mod again;
 pub mod barrier;
 pub mod cache;
+mod cancel;
 mod cell;
 mod changes;
 pub mod counter;
 mod either;
+mod guard;
 pub mod layout;
+mod line;
+pub mod lock;
 mod mine;
+mod node;
 pub mod party;
 mod pending;
 pub mod persistent_node;
+mod planted;
+mod signal;
 mod together;
 pub mod tree_cache;
 pub mod watch;
 
 // What calls give.
 pub use changes::{Calls, Changes};
+pub use guard::{Guard, LockGuard, Loss};
 pub use pending::Pending;
 
 // What is there.
 pub use barrier::Barrier;
 pub use cache::Cache;
 pub use counter::Counter;
+pub use lock::Lock;
 pub use party::{Party, ShallowParty};
 pub use persistent_node::PersistentNode;
 pub use tree_cache::TreeCache;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
+
+#[cfg(zk_planted)]
+pub use planted::Planted;
 
 use either::either;

@@ -5,7 +5,11 @@
 mod barrier;
 mod caches;
 mod counter;
+mod guards;
+mod locks;
 mod members;
+mod races;
+mod rig;
 mod stage;
 mod universe;
 mod watches;

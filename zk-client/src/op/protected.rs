@@ -89,12 +89,12 @@ fn split(path: &str) -> (&str, &str) {
 impl<'a, T: CreateReply> Create<'a, T> {
     /// The same create with an id in its name that nobody else has, and how to find its node.
     pub(crate) fn marked(mut self, client: &Client) -> Result<(Self, Mark), Error> {
-        let path = {
+        if !self.named {
             let path = self.parsed_path()?;
             let (parent, name) = split(path.as_str());
-            format!("{parent}/{PREFIX}{}-{name}", uuid(client))
-        };
-        self.path = Cow::Owned(path);
+            let path = format!("{parent}/{PREFIX}{}-{name}", uuid(client));
+            self.path = Cow::Owned(path);
+        }
         self.protected = false;
         let mut mark = self.mark(client)?;
         // The id alone says that the node is the one.

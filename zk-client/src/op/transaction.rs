@@ -44,6 +44,8 @@ pub struct Transaction<'a> {
     client: &'a Client,
     items: Vec<Item<'a>>,
     error: Option<Error>,
+    /// The first write is a check of what the caller holds.
+    held: bool,
 }
 
 /// One write, with the root path of the view that it was made by.
@@ -75,7 +77,29 @@ impl<'a> Transaction<'a> {
             client,
             items: Vec::new(),
             error: None,
+            held: false,
         }
+    }
+
+    /// Only while there is this node, which stands for something that the caller holds, such as a
+    /// lock: else nothing is done, and the error is [`Error::NotHeld`]. It is checked before
+    /// everything else, has no result of its own, and counts in no [`TransactionError::index`].
+    pub fn while_held(mut self, path: impl Into<String>) -> Self {
+        let item = Item::new(self.client, path.into(), What::Check(ANY_VERSION));
+        match item {
+            Ok(item) if !self.held => {
+                self.items.insert(0, item);
+                self.held = true;
+            }
+            Ok(_) => {
+                let twice = "only one thing can be held: check the others";
+                self.error.get_or_insert(Error::NotInTransaction(twice));
+            }
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+        }
+        self
     }
 
     /// Adds a [`create`](Client::create), as refined, a [`set`](Client::set) or a
@@ -121,12 +145,12 @@ impl<'a> Transaction<'a> {
 
     /// How many writes were added.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.items.len() - usize::from(self.held)
     }
 
     /// Was nothing added?
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.len() == 0
     }
 
     /// The call that sends it, in one request. It gives one [`TransactionResult`] for each write,
@@ -145,6 +169,7 @@ impl<'a> Transaction<'a> {
             Commit {
                 items: self.items,
                 error: self.error,
+                held: self.held,
                 once: false,
             },
         )

@@ -24,6 +24,8 @@ pub struct Create<'a, T = String> {
     pub(super) sequential: bool,
     pub(super) parents: bool,
     pub(super) protected: bool,
+    /// Its name has the id already.
+    pub(super) named: bool,
     gives: PhantomData<fn() -> T>,
 }
 
@@ -108,6 +110,7 @@ impl<'a, T: CreateReply> Create<'a, T> {
             sequential: false,
             parents: false,
             protected: false,
+            named: false,
             gives: PhantomData,
         }
     }
@@ -131,6 +134,7 @@ impl<'a, T: CreateReply> Create<'a, T> {
             sequential: self.sequential,
             parents: self.parents,
             protected: self.protected,
+            named: self.named,
             gives: PhantomData,
         }
     }
@@ -239,6 +243,16 @@ impl<'a, T: CreateReply> Op<'a, Create<'a, T>> {
         self.refine(|create| create.protected = true)
     }
 
+    /// As [`protected`](Self::protected), for a name that has such an id already and stays as it
+    /// is: for recipes with a layout of their own. A name that is not unique may take the node of
+    /// somebody else for its own.
+    pub fn unique(self) -> Self {
+        self.refine(|create| {
+            create.protected = true;
+            create.named = true;
+        })
+    }
+
     /// The access control list of the node. Default, also for an empty list: the client's
     /// [`default_acl`](crate::Builder::default_acl).
     pub fn acl(self, acl: impl Into<Cow<'a, [Acl]>>) -> Self {
@@ -257,6 +271,7 @@ impl<'a> Op<'a, Create<'a, String>> {
             sequential: create.sequential,
             parents: create.parents,
             protected: create.protected,
+            named: create.named,
             gives: PhantomData,
         })
     }

@@ -45,6 +45,22 @@ fn a_lost_reply_is_made_good() {
     assert_eq!(world.count("delete"), 0);
 }
 
+/// Recipes have names of their own, and need the same care.
+#[test]
+fn a_name_that_is_unique_already_stays() {
+    let mut world = World::new(&["/a"]);
+    let client = world.rig.client.clone();
+    world.fail(OpCode::CREATE, Fault::LostAfter);
+    let made = client.create("/a/0123-lock-", "").ephemeral().sequential();
+    let path = world.run(made.unique()).unwrap();
+    assert_eq!(path, "/a/0123-lock-0000000000");
+    world.fail(OpCode::CREATE, Fault::LostAfter);
+    let dropped = client.create("/a/4567", "").ephemeral().unique().send();
+    drop(dropped);
+    world.settle();
+    assert_eq!(world.paths(), ["/a", "/a/0123-lock-0000000000"]);
+}
+
 #[test]
 fn a_lost_request_is_not_applied() {
     let mut world = World::new(&["/a"]);

@@ -51,6 +51,31 @@ fn results_come_in_order_below_the_root_path() {
     );
 }
 
+#[test]
+fn what_is_held_is_checked_first_and_not_counted() {
+    let mut world = World::of(Rig::new("h1/app"), &["/app", "/app/held", "/app/a"]);
+    let client = world.rig.client.clone();
+    let guarded = |held: &str| client.transaction().set("/a", "1").while_held(held);
+    assert_eq!(guarded("/held").len(), 1);
+    let results = world.run(guarded("/held").commit()).unwrap();
+    assert_eq!(results.len(), 1);
+    assert_eq!(results[0].stat().unwrap().version, 1);
+    let error = world
+        .run(guarded("/held").delete("/none").commit())
+        .unwrap_err();
+    let Error::Transaction(error) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!((error.index(), error.path()), (1, "/none"));
+    assert_eq!(error.results().len(), 2);
+    // Nothing was done, as nothing is held.
+    let gone = world.run(guarded("/gone").commit());
+    assert_eq!(gone.unwrap_err(), Error::NotHeld);
+    assert_eq!(world.nodes["/app/a"].stat.version, 1);
+    let twice = world.run(guarded("/held").while_held("/held").commit());
+    assert!(matches!(twice, Err(Error::NotInTransaction(_))));
+}
+
 /// They were made beside the root path, and not below it.
 #[test]
 fn sequential_nodes_without_a_name_stay_below_the_root_path() {

@@ -17,6 +17,8 @@ use crate::op::{Kind, Launch, Started, retry};
 pub struct Commit<'a> {
     pub(super) items: Vec<Item<'a>>,
     pub(super) error: Option<Error>,
+    /// The first write is a check of what the caller holds, and is not shown.
+    pub(super) held: bool,
     /// One attempt, whose reply may be lost.
     pub(super) once: bool,
 }
@@ -26,6 +28,7 @@ impl Commit<'_> {
         Commit {
             items: self.items.into_iter().map(Item::into_owned).collect(),
             error: self.error,
+            held: self.held,
             once: true,
         }
     }
@@ -66,7 +69,8 @@ impl Commit<'_> {
     /// What can be told of the results when only the first node of [`marks`](Self::marks) is found.
     pub(crate) fn outline(&self) -> Outline {
         let mut marked = false;
-        let lines = self.items.iter().map(|item| match &item.what {
+        let shown = self.items.iter().skip(usize::from(self.held));
+        let lines = shown.map(|item| match &item.what {
             What::Create { mark: Some(_), .. } if !std::mem::replace(&mut marked, true) => {
                 Line::Marked
             }
@@ -126,6 +130,7 @@ impl Start for Commit<'_> {
             let commit = Self {
                 items: self.items.clone(),
                 error: None,
+                held: self.held,
                 once: true,
             };
             return retry::look_if_lost(commit, launch);
@@ -133,12 +138,13 @@ impl Start for Commit<'_> {
         let ops: Vec<MultiOp<'_>> = self.items.iter().map(Item::as_op).collect();
         let labels: Arc<[Label]> = self.items.iter().map(Item::label).collect();
         let body = Request::Multi(Cow::Owned(ops));
+        let held = self.held;
         // The paths are whole already: each write has the root path of its own view.
         launch.request_below(&body, &Chroot::ROOT, false, move |reply| {
             let Reply::Multi(results) = reply else {
                 return Err(Error::UnexpectedReply);
             };
-            convert(&labels, results)
+            convert(&labels, results, held)
         })
     }
 }

@@ -157,10 +157,11 @@ pub(super) struct Label {
     pub(super) chroot: Chroot,
 }
 
-/// The results, or the error that is among them.
+/// The results, or the error that is among them. If `held`, the first is not the caller's.
 pub(super) fn convert(
     labels: &[Label],
     results: Vec<MultiResult>,
+    held: bool,
 ) -> Result<Vec<TransactionResult>, Error> {
     if results.len() != labels.len() {
         return Err(Error::UnexpectedReply);
@@ -169,11 +170,12 @@ pub(super) fn convert(
         .iter()
         .any(|result| matches!(result, MultiResult::Error(_)))
     {
-        return Err(failure(labels, &results));
+        return Err(failure(labels, &results, held));
     }
     labels
         .iter()
         .zip(results)
+        .skip(usize::from(held))
         .map(|(label, result)| match (label.kind, result) {
             (WriteKind::Create, MultiResult::Created { path, stat }) => {
                 let path = label
@@ -191,8 +193,8 @@ pub(super) fn convert(
 }
 
 /// The error of a transaction that failed: that of the first write with a code.
-fn failure(labels: &[Label], results: &[MultiResult]) -> Error {
-    let codes: Vec<ErrorCode> = results
+fn failure(labels: &[Label], results: &[MultiResult], held: bool) -> Error {
+    let mut codes: Vec<ErrorCode> = results
         .iter()
         .map(|result| match result {
             MultiResult::Error(code) => *code,
@@ -210,6 +212,16 @@ fn failure(labels: &[Label], results: &[MultiResult]) -> Error {
         // Within a transaction it means an ephemeral node on a local session.
         ErrorCode::SESSION_EXPIRED => Error::EphemeralOnLocalSession,
         code => code.into(),
+    };
+    let index = match (held, index) {
+        (true, 0) if cause == Error::NoNode => return Error::NotHeld,
+        // It is another one's mistake, such as a list that forbids reading.
+        (true, 0) => return cause,
+        (true, index) => {
+            codes.remove(0);
+            index - 1
+        }
+        (false, index) => index,
     };
     Error::Transaction(Box::new(TransactionError {
         index,

@@ -1,0 +1,315 @@
+//! Recipes under all faults: a scenario each, which starts programs and judges what they did.
+//!
+//! A scenario is made anew for every seed. Its programs run on machines that crash, are paused, cut
+//! off, and drift; they know of none of that. What they see they write down, in true time. When the
+//! faults are over, everybody must come to rest; then the scenario judges.
+//!
+//! Clocks drift within the margin that clients allow for, or, in some universes, far beyond it: then
+//! no deadline can be relied on, and what must hold is what tokens and transactions promise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use zk_client::{BackoffPolicy, Client};
+use zk_sim::check::{Effect, Txn};
+use zk_sim::{FaultKind, FaultPlan, Machine, Rng, Sim};
+
+use crate::run::{Options, Outcome};
+use crate::servers::Servers;
+use crate::setup::Setup;
+
+mod contend;
+mod lock;
+
+/// How long after the last fault everybody must have come to rest.
+const REST: Duration = Duration::from_secs(240);
+
+/// A recipe that campaigns run.
+#[derive(Clone, Copy)]
+pub struct Recipe {
+    /// Its name.
+    pub name: &'static str,
+    make: fn() -> Box<dyn Scenario>,
+}
+
+/// All of them.
+pub const RECIPES: &[Recipe] = &[Recipe {
+    name: "lock",
+    make: || Box::new(lock::Locks::default()),
+}];
+
+impl Recipe {
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        RECIPES.iter().find(|recipe| recipe.name == name).copied()
+    }
+}
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recipe").field(&self.name).finish()
+    }
+}
+
+/// What programs do with a recipe, and what must be true of it.
+pub(crate) trait Scenario {
+    /// Starts programs, on [machines](Universe::machines).
+    fn start(&mut self, universe: &Universe);
+
+    /// Judges when all have come to rest, with their clients still open.
+    fn judge(&self, universe: &Universe) -> Result<(), String>;
+}
+
+/// The universe of a scenario.
+pub(crate) struct Universe {
+    pub(crate) sim: Sim,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) world: World,
+    servers: Servers,
+}
+
+/// What programs share.
+#[derive(Clone)]
+pub(crate) struct World {
+    hosts: String,
+    /// The session timeout.
+    pub(crate) timeout: Duration,
+    /// Clocks drift by more than clients allow for.
+    pub(crate) beyond: bool,
+    #[cfg(zk_planted)]
+    pub(crate) planted: Option<zk_recipes::Planted>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+#[derive(Default)]
+struct Notes {
+    over: bool,
+    busy: BTreeSet<String>,
+    broken: Option<String>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+/// A program: one life of it, between two crashes.
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) machine: Machine,
+    pub(crate) world: World,
+    pub(crate) rng: Rng,
+}
+
+impl World {
+    /// The faults are over: nothing new is begun.
+    pub(crate) fn is_over(&self) -> bool {
+        self.notes().over
+    }
+
+    pub(crate) fn count(&self, what: &'static str) {
+        *self.notes().counts.entry(what).or_default() += 1;
+    }
+
+    /// A promise is broken.
+    pub(crate) fn broken(&self, what: String) {
+        self.notes().broken.get_or_insert(what);
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Program {
+    /// A client that begins to connect.
+    pub(crate) fn client(&mut self) -> Client {
+        let mut builder = Client::builder(&self.world.hosts);
+        let pause = self
+            .rng
+            .duration(Duration::from_millis(100), Duration::from_millis(800));
+        builder
+            .session_timeout(self.world.timeout)
+            .connection_retry(BackoffPolicy::new().max_delay(pause));
+        let client = builder.start(self.machine.handler());
+        client.expect("the options are valid and the machine is up")
+    }
+
+    /// It has nothing more to do, and waits for nothing.
+    pub(crate) fn rests(&self) {
+        self.world.notes().busy.remove(&self.name);
+    }
+
+    /// Lets time pass, between nothing and twice this.
+    pub(crate) async fn pause(&mut self, mean: Duration) {
+        let time = self.rng.duration(Duration::ZERO, mean * 2);
+        self.machine.sleep(time).await;
+    }
+}
+
+impl Universe {
+    fn new(seed: u64, options: Options) -> (Self, FaultPlan, Duration) {
+        let sim = Sim::new(seed);
+        if options.trace {
+            sim.keep_trace();
+        }
+        let mut setup = Setup::draw(&sim);
+        setup.mutant = options.mutant;
+        let mut rng = sim.rng("recipe");
+        let servers = Servers::start(&sim, &setup);
+        sim.network().set_latency(setup.latency);
+        let names: Vec<String> = (1..=2 + rng.below(4)).map(|n| format!("app{n}")).collect();
+        let machines: Vec<Machine> = names.iter().map(|name| sim.machine(name)).collect();
+        let beyond = rng.chance(0.2);
+        let world = World {
+            hosts: servers.hosts(),
+            timeout: rng.duration(setup.tick * 3, setup.tick * 10),
+            beyond,
+            #[cfg(zk_planted)]
+            planted: options.mutant.and_then(|mutant| mutant.of_recipe()),
+            notes: Arc::default(),
+        };
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let members: Vec<String> = (1..=setup.servers).map(|n| format!("s{n}")).collect();
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        let plan = FaultPlan::new(&names, &members)
+            .rate(FaultKind::ServerClockJump, if beyond { 1.0 } else { 0.0 })
+            .max_drift(if beyond { 400_000 } else { 2_000 })
+            .time(setup.time)
+            .intensity([0.5, 1.0, 2.0, 4.0][rng.below(4)])
+            .splits([0.0, 0.05, 0.3][rng.below(3)]);
+        let universe = Self {
+            sim,
+            machines,
+            world,
+            servers,
+        };
+        (universe, plan, setup.time)
+    }
+
+    /// Starts a program on a machine, now and after each crash.
+    pub(crate) fn boot<F>(
+        &self,
+        machine: &Machine,
+        name: &str,
+        program: impl Fn(Program) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let rng = Mutex::new(self.sim.rng(name));
+        let (world, name) = (self.world.clone(), name.to_owned());
+        machine.boot(move |machine| {
+            let rng = {
+                let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
+                // Another life goes another way.
+                let _ = rng.unit();
+                rng.clone()
+            };
+            world.notes().busy.insert(name.clone());
+            program(Program {
+                name: name.clone(),
+                machine,
+                world: world.clone(),
+                rng,
+            })
+        });
+    }
+
+    /// The nodes that there are according to the servers, below a path.
+    pub(crate) fn nodes_below(&self, path: &str) -> Vec<String> {
+        let mut nodes: BTreeMap<String, _> = BTreeMap::new();
+        for entry in crate::log::log(&self.servers.commits()).entries {
+            match entry.txn {
+                Txn::Change(effects) => {
+                    for effect in effects {
+                        match effect {
+                            Effect::Create { path, owner, .. } => drop(nodes.insert(path, owner)),
+                            Effect::Delete { path } => drop(nodes.remove(&path)),
+                            Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
+                        }
+                    }
+                }
+                Txn::Close => nodes.retain(|_, owner| *owner != entry.session),
+                Txn::Open | Txn::Refused(_) | _ => {}
+            }
+        }
+        let prefix = format!("{path}/");
+        nodes
+            .into_keys()
+            .filter(|node| node.starts_with(&prefix))
+            .collect()
+    }
+
+    /// What was written into a node, in the order of the servers.
+    pub(crate) fn written(&self, node: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        for entry in crate::log::log(&self.servers.commits()).entries {
+            let Txn::Change(effects) = entry.txn else {
+                continue;
+            };
+            for effect in effects {
+                if let Effect::SetData { path, data } = effect {
+                    if path == node {
+                        all.push(String::from_utf8_lossy(&data).into_owned());
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn run_for(&self, time: Duration) -> Result<(), String> {
+        self.sim.run_for(time).map_err(|error| error.to_string())?;
+        let notes = self.world.notes();
+        notes
+            .broken
+            .as_ref()
+            .map_or(Ok(()), |broken| Err(format!("a promise is broken: {broken}")))
+    }
+
+    fn play(
+        &self,
+        scenario: &mut dyn Scenario,
+        plan: &FaultPlan,
+        time: Duration,
+        options: Options,
+    ) -> Result<(), String> {
+        scenario.start(self);
+        drop(self.sim.unleash(plan));
+        if let Some(until) = options.until {
+            return self.run_for(until);
+        }
+        self.run_for(time)?;
+        self.world.notes().over = true;
+        let limit = self.sim.now() + REST;
+        loop {
+            self.run_for(Duration::from_millis(500))?;
+            let busy = self.world.notes().busy.first().cloned();
+            let Some(busy) = busy else { break };
+            if self.sim.now() > limit {
+                return Err(format!("it does not come to rest: {busy}"));
+            }
+        }
+        // What is cleaned up in the background is gone by now.
+        self.run_for(self.world.timeout + Duration::from_secs(5))?;
+        scenario.judge(self)
+    }
+}
+
+/// Runs a seed of a recipe.
+pub(crate) fn run(seed: u64, recipe: Recipe, options: Options) -> Outcome {
+    let (universe, plan, time) = Universe::new(seed, options);
+    let mut scenario = (recipe.make)();
+    let result = universe.play(&mut *scenario, &plan, time, options);
+    let mut outcome = match result {
+        Ok(()) => Outcome::passed(seed),
+        Err(failure) => Outcome::failed(seed, failure),
+    };
+    outcome.counts = universe.world.notes().counts.clone();
+    *outcome.counts.entry("universes with wild clocks").or_default() +=
+        u64::from(universe.world.beyond);
+    outcome.events = universe.sim.trace_len();
+    outcome.time = universe.sim.now();
+    outcome.hash = universe.sim.trace_hash();
+    outcome.trace = universe.sim.trace();
+    outcome
+}

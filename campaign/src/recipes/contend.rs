@@ -1,0 +1,280 @@
+//! Programs that contend for something, and judges of what they held when.
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use zk_client::{Client, Error, Zxid};
+use zk_recipes::{Guard, LockGuard, Pending};
+
+use crate::recipes::Program;
+
+/// Something held.
+pub(crate) enum Held {
+    /// By nobody else.
+    Alone(LockGuard),
+    /// Together with others.
+    Together(Guard),
+}
+
+impl Held {
+    pub(crate) fn guard(&self) -> &Guard {
+        match self {
+            Self::Alone(guard) => guard,
+            Self::Together(guard) => guard,
+        }
+    }
+
+    fn token(&self) -> Option<Zxid> {
+        match self {
+            Self::Alone(guard) => Some(guard.token()),
+            Self::Together(_) => None,
+        }
+    }
+
+    fn release(self) -> Pending<()> {
+        match self {
+            Self::Alone(guard) => guard.release(),
+            Self::Together(guard) => guard.release(),
+        }
+    }
+}
+
+/// Who held something, and when, in true time.
+#[derive(Clone, Debug)]
+pub(crate) struct Term {
+    pub(crate) who: String,
+    /// `None` if others may hold it, too.
+    pub(crate) token: Option<Zxid>,
+    pub(crate) node: String,
+    pub(crate) from: Duration,
+    /// The last moment at which it was certain of it.
+    pub(crate) to: Duration,
+}
+
+/// All terms.
+#[derive(Clone, Default)]
+pub(crate) struct Book(Arc<Mutex<Vec<Term>>>);
+
+impl Book {
+    pub(crate) fn terms(&self) -> MutexGuard<'_, Vec<Term>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, term: Term) -> usize {
+        let mut terms = self.terms();
+        terms.push(term);
+        terms.len() - 1
+    }
+
+    fn extend(&self, at: usize, to: Duration) {
+        let term = &mut self.terms()[at];
+        term.to = term.to.max(to);
+    }
+
+    /// Nobody holds what somebody else holds alone.
+    pub(crate) fn check_alone(&self) -> Result<(), String> {
+        let mut terms = self.terms().clone();
+        terms.sort_by_key(|term| term.from);
+        // The last of those that hold alone, and of those that share.
+        let (mut alone, mut shared): (Option<Term>, Option<Term>) = (None, None);
+        for term in terms {
+            let rivals = [alone.as_ref(), shared.as_ref().filter(|_| term.token.is_some())];
+            for rival in rivals.into_iter().flatten() {
+                if rival.to > term.from {
+                    return Err(format!("two hold it at once: {rival:?} and {term:?}"));
+                }
+            }
+            let last = match term.token {
+                Some(_) => &mut alone,
+                None => &mut shared,
+            };
+            if last.as_ref().is_none_or(|last| last.to < term.to) {
+                *last = Some(term);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tokens grow from holder to holder, in true time.
+    pub(crate) fn check_tokens(&self) -> Result<(), String> {
+        let mut terms = self.terms().clone();
+        terms.retain(|term| term.token.is_some());
+        terms.sort_by_key(|term| term.from);
+        for pair in terms.windows(2) {
+            // Two that begin at one moment do so in an order that is not known.
+            if pair[0].token >= pair[1].token && pair[0].from < pair[1].from {
+                return Err(format!(
+                    "tokens do not grow: {:?} and {:?}",
+                    pair[0], pair[1]
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// At no moment do more hold it than may.
+    pub(crate) fn check_at_most(&self, limit: usize) -> Result<(), String> {
+        let terms = self.terms();
+        let mut changes: BTreeMap<Duration, (usize, usize)> = BTreeMap::new();
+        for term in terms.iter().filter(|term| term.to > term.from) {
+            changes.entry(term.from).or_default().0 += 1;
+            changes.entry(term.to).or_default().1 += 1;
+        }
+        let mut holders = 0;
+        for (at, (begin, end)) in changes {
+            holders = holders + begin - end;
+            if holders > limit {
+                let all: Vec<_> = terms
+                    .iter()
+                    .filter(|term| term.from <= at && at < term.to)
+                    .collect();
+                return Err(format!("{holders} hold it at {at:?}: {all:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How something is taken: blocking, or only at once.
+pub(crate) enum Taking {
+    Blocking(Pending<Held>),
+    AtOnce(Pending<Option<Held>>),
+}
+
+/// Takes something, holds it for a while, gives it back: until the faults are over.
+pub(crate) async fn contend(
+    mut program: Program,
+    client: Client,
+    book: Book,
+    register: Option<&'static str>,
+    mut take: impl FnMut(&mut Program, &Client) -> Taking,
+    cancel: impl Fn(),
+) {
+    while !program.world.is_over() {
+        program.pause(Duration::from_millis(300)).await;
+        let taking = take(&mut program, &client);
+        let held = match taking {
+            Taking::AtOnce(pending) => pending.await,
+            Taking::Blocking(pending) => give_up(&mut program, pending, &cancel).await,
+        };
+        match held {
+            Ok(Some(held)) => hold(&mut program, &client, &book, register, held).await,
+            Ok(None) => program.world.count("in vain"),
+            Err(Error::Timeout { .. } | Error::Cancelled) => program.world.count("given up"),
+            Err(error) => program.world.broken(format!("taking it failed: {error:?}")),
+        }
+    }
+    program.rests();
+    // The client stays open until everything is judged.
+    std::future::pending::<()>().await;
+    drop(client);
+}
+
+/// Waits for it, or gives it up in one of all ways.
+async fn give_up(
+    program: &mut Program,
+    pending: Pending<Held>,
+    cancel: &impl Fn(),
+) -> Result<Option<Held>, Error> {
+    let limit = program.rng.duration(Duration::ZERO, Duration::from_secs(6));
+    // Some are short enough to come between any two steps.
+    let limit = limit.mul_f64(program.rng.unit().powi(3));
+    match program.rng.below(8) {
+        0 => pending.timeout(limit).await.map(Some),
+        1 => {
+            let running = pending.send();
+            program.machine.sleep(limit).await;
+            drop(running);
+            Ok(None)
+        }
+        2 => {
+            let running = pending.send();
+            program.machine.sleep(limit).await;
+            cancel();
+            running.await.map(Some)
+        }
+        _ => pending.await.map(Some),
+    }
+}
+
+async fn hold(
+    program: &mut Program,
+    client: &Client,
+    book: &Book,
+    register: Option<&'static str>,
+    held: Held,
+) {
+    let (world, machine) = (program.world.clone(), program.machine.clone());
+    world.count("held");
+    let now = machine.sim_now();
+    let number = book.open(Term {
+        who: program.name.clone(),
+        token: held.token(),
+        node: held.guard().znode().to_owned(),
+        from: now,
+        to: now,
+    });
+    let time = program.rng.duration(Duration::ZERO, Duration::from_secs(4));
+    // Some hold it for so long that their session may end.
+    let time = if program.rng.chance(0.2) { time * 4 } else { time };
+    let end = machine.now() + time;
+    let mut lost = pin!(held.guard().lost());
+    loop {
+        if !held.guard().is_held() {
+            break;
+        }
+        book.extend(number, machine.sim_now());
+        // Until then it will say so, if nothing else is heard.
+        let deadline = client.deadline().map(|end| machine.sim_time_of(end));
+        if machine.now() >= end || world.is_over() {
+            break;
+        }
+        if let (Some(register), true) = (register, program.rng.chance(0.05)) {
+            let token = held.token().unwrap_or(Zxid::ZERO).0.to_string();
+            let write = held.guard().transaction().set(register, &*token).commit();
+            match write.await {
+                Ok(_) => world.count("writes under it"),
+                Err(Error::NotHeld) => world.count("writes refused"),
+                Err(_) => world.count("writes failed"),
+            }
+            continue;
+        }
+        let mut pause = pin!(machine.sleep(program.rng.duration(
+            Duration::from_millis(1),
+            Duration::from_millis(100)
+        )));
+        let told = poll_fn(|cx| {
+            if lost.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            pause.as_mut().poll(cx).map(|()| false)
+        })
+        .await;
+        if told {
+            // It was certain up to now, or up to the deadline if it was told late.
+            let to = machine.sim_now().min(deadline.unwrap_or_default());
+            if !world.beyond {
+                book.extend(number, to);
+            }
+            if held.guard().is_held() {
+                world.broken("a guard that is lost says that it is held".to_owned());
+            }
+            break;
+        }
+    }
+    world.count(if held.guard().is_held() {
+        "released"
+    } else {
+        "lost"
+    });
+    if program.rng.chance(0.5) {
+        match held.release().await {
+            Ok(()) | Err(Error::NotHeld) => {}
+            Err(error) => world.broken(format!("a release failed: {error:?}")),
+        }
+    }
+}
