@@ -37,7 +37,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tell_memory("Cache", before, made);
     let changed = Instant::now();
     client.set("/large/0/0", "other").wait()?;
-    wait(|| cache.get("/large/0/0").is_some_and(|node| node.data == b"other"));
+    wait(|| {
+        cache
+            .get("/large/0/0")
+            .is_some_and(|node| node.data == b"other")
+    });
     println!("Cache: shows a change after {:?}", changed.elapsed());
     measure("Cache: compared after a lost connection", &client, || {
         let losses = client.stats().session.losses;
@@ -50,7 +54,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before = memory();
     let cache = TreeCache::new(&client, "/large");
     cache.listen(|_| Listen::Keep);
-    measure("TreeCache: filled, with a listener", &client, || cache.start().wait())?;
+    measure("TreeCache: filled, with a listener", &client, || {
+        cache.start().wait()
+    })?;
     assert_eq!(cache.as_cache().len(), made);
     tell_memory("TreeCache", before, made);
     cache.close();
@@ -72,7 +78,9 @@ fn make(client: &Client, nodes: usize) -> Result<usize, Error> {
             pending.push_back(client.create(&format!("{parent}/{leaf}"), &data).send());
         }
         while pending.len() > 5000 {
-            pending.pop_front().map_or(Ok(String::new()), |create| create.wait())?;
+            pending
+                .pop_front()
+                .map_or(Ok(String::new()), |create| create.wait())?;
             made += 1;
         }
     }
@@ -117,14 +125,20 @@ fn wait(condition: impl Fn() -> bool) {
 fn tell_memory(what: &str, before: Option<u64>, nodes: usize) {
     if let (Some(before), Some(after)) = (before, memory()) {
         let more = after.saturating_sub(before);
-        println!("{what}: {} KB, {} bytes a node", more / 1000, more / nodes as u64);
+        println!(
+            "{what}: {} KB, {} bytes a node",
+            more / 1000,
+            more / nodes as u64
+        );
     }
 }
 
 /// What this process takes of the machine's memory, in bytes.
 fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -68,7 +68,9 @@ impl Campaign {
                 let recipe = self.options.recipe;
                 let recipe = recipe.map(|recipe| format!(" --recipe {}", recipe.name));
                 let recipe = recipe.unwrap_or_default();
-                say(&format!("  cargo xtask sim --seed {seed} --trace{recipe}{mutant}"));
+                say(&format!(
+                    "  cargo xtask sim --seed {seed} --trace{recipe}{mutant}"
+                ));
             }
             if said.elapsed() > PROGRESS {
                 said = Instant::now();

@@ -100,7 +100,9 @@ impl Command {
             return ExitCode::SUCCESS;
         }
         if self.list_recipes {
-            RECIPES.iter().for_each(|recipe| println!("{}", recipe.name));
+            RECIPES
+                .iter()
+                .for_each(|recipe| println!("{}", recipe.name));
             return ExitCode::SUCCESS;
         }
         let mut all: Vec<Option<Recipe>> = self.recipes.iter().copied().map(Some).collect();

@@ -260,10 +260,9 @@ impl Universe {
     fn run_for(&self, time: Duration) -> Result<(), String> {
         self.sim.run_for(time).map_err(|error| error.to_string())?;
         let notes = self.world.notes();
-        notes
-            .broken
-            .as_ref()
-            .map_or(Ok(()), |broken| Err(format!("a promise is broken: {broken}")))
+        notes.broken.as_ref().map_or(Ok(()), |broken| {
+            Err(format!("a promise is broken: {broken}"))
+        })
     }
 
     fn play(
@@ -305,8 +304,10 @@ pub(crate) fn run(seed: u64, recipe: Recipe, options: Options) -> Outcome {
         Err(failure) => Outcome::failed(seed, failure),
     };
     outcome.counts = universe.world.notes().counts.clone();
-    *outcome.counts.entry("universes with wild clocks").or_default() +=
-        u64::from(universe.world.beyond);
+    *outcome
+        .counts
+        .entry("universes with wild clocks")
+        .or_default() += u64::from(universe.world.beyond);
     outcome.events = universe.sim.trace_len();
     outcome.time = universe.sim.now();
     outcome.hash = universe.sim.trace_hash();

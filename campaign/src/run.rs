@@ -9,13 +9,13 @@ use zk_proto::SessionId;
 use zk_sim::check::{self, Deposed, Ends, Event, Summary};
 use zk_sim::{Rng, Sim};
 
-use crate::{Mutant, Recipe};
 use crate::actor::{Phase, Scene, live};
 use crate::guest::{self, Guests};
 use crate::recipes;
 use crate::record::Recorder;
 use crate::servers::Servers;
 use crate::setup::Setup;
+use crate::{Mutant, Recipe};
 
 /// How long after the last fault everything must have come to rest.
 const REST: Duration = Duration::from_secs(180);

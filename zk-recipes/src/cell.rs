@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// A value that can be waited for.
 #[derive(Debug)]
@@ -59,22 +59,21 @@ impl<T: Clone> Cell<T> {
 
     /// The value, when it is another than the one seen last.
     pub(crate) async fn next(&self, seen: &mut Seen) -> T {
-        poll_fn(|cx| {
-            let mut inside = self.lock();
-            if inside.version != seen.0 {
-                seen.0 = inside.version;
-                return Poll::Ready(inside.value.clone());
-            }
-            if !inside
-                .wakers
-                .iter()
-                .any(|waker| waker.will_wake(cx.waker()))
-            {
-                inside.wakers.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await
+        poll_fn(|cx| self.poll_next(cx, seen)).await
+    }
+
+    /// The value, if it is another than the one seen last.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>, seen: &mut Seen) -> Poll<T> {
+        let mut inside = self.lock();
+        if inside.version != seen.0 {
+            seen.0 = inside.version;
+            return Poll::Ready(inside.value.clone());
+        }
+        let waits = |waker: &Waker| waker.will_wake(cx.waker());
+        if !inside.wakers.iter().any(waits) {
+            inside.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside<T>> {

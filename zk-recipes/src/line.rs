@@ -184,11 +184,7 @@ impl Line {
     fn is_rival(&self, name: &str) -> bool {
         self.rivals.iter().any(|ending| {
             let number = name.rfind(ending.as_str()).map(|at| at + ending.len());
-            number.is_some_and(|at| {
-                name[at..]
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || b == b'-')
-            })
+            number.is_some_and(|at| name[at..].bytes().all(|b| b.is_ascii_digit() || b == b'-'))
         })
     }
 
@@ -305,11 +301,7 @@ impl Spot<'_> {
     }
 
     /// Watches another node; `None` if it is gone.
-    pub(crate) async fn watch(
-        &self,
-        client: &Client,
-        other: &str,
-    ) -> Result<Option<Watch>, Error> {
+    pub(crate) async fn watch(&self, client: &Client, other: &str) -> Result<Option<Watch>, Error> {
         if self.line.plan.has(Planted::NoWatch) {
             let get = client.get(other);
             client.retry(&steady(), get).within_session().await?;

@@ -112,7 +112,10 @@ impl Lock {
 
     /// Nodes whose names end with one of these, and then a number, are waited for, too: those of
     /// other libraries (kazoo: `extra_lock_patterns`, but texts as they are, no expressions).
-    pub fn extra_patterns<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>) -> Self {
+    pub fn extra_patterns<P: Into<String>>(
+        mut self,
+        patterns: impl IntoIterator<Item = P>,
+    ) -> Self {
         self.line.rivals.extend(patterns.into_iter().map(P::into));
         self
     }
@@ -155,7 +158,10 @@ impl Lock {
     /// [`Error::Recipe`] if names in the directory cannot be ordered; those of reads.
     pub fn contenders(&self) -> Pending<Vec<String>> {
         let (line, client) = (self.line.clone(), self.client.clone());
-        Pending::new(&self.client, async move { contenders(&line, &client).await })
+        Pending::new(
+            &self.client,
+            async move { contenders(&line, &client).await },
+        )
     }
 
     #[cfg(zk_planted)]

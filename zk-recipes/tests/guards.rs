@@ -58,7 +58,10 @@ fn an_expiry_is_told() {
     rig.expire(session_of(&client));
     // The first that is heard of it is that the servers delete the node.
     let loss = rig.run(guard.lost()).unwrap();
-    assert!(matches!(loss, Loss::SessionEnded | Loss::Deleted), "{loss:?}");
+    assert!(
+        matches!(loss, Loss::SessionEnded | Loss::Deleted),
+        "{loss:?}"
+    );
     rig.pass(seconds(1));
     rig.run(client.until_connected()).unwrap();
     assert!(!guard.is_held());
@@ -106,9 +109,15 @@ fn a_transaction_is_done_only_while_the_node_is_there() {
     let rig = Rig::new(6);
     let client = rig.client("a");
     rig.run(client.ensure_path("/app/data")).unwrap();
-    let (app, data) = (client.chroot("/app").unwrap(), client.chroot("/app/data").unwrap());
+    let (app, data) = (
+        client.chroot("/app").unwrap(),
+        client.chroot("/app/data").unwrap(),
+    );
     let guard = rig.run(Lock::new(&app, "/l").acquire()).unwrap();
-    let write = guard.transaction().with(data.create("/x", "1")).create("/y", "2");
+    let write = guard
+        .transaction()
+        .with(data.create("/x", "1"))
+        .create("/y", "2");
     let results = rig.run(write.commit()).unwrap();
     assert_eq!(results.len(), 2);
     assert_eq!(results[0].path(), Some("/x"));
@@ -141,7 +150,10 @@ fn a_guard_dropped_while_away_is_given_back_later() {
     rig.sim.network().heal(partition);
     let before = rig.sim.now();
     let next = rig.run(waiting).unwrap();
-    assert!(rig.sim.now() - before < seconds(3), "its session has not expired");
+    assert!(
+        rig.sim.now() - before < seconds(3),
+        "its session has not expired"
+    );
     assert!(next.is_held());
     assert_eq!(rig.children("/l").len(), 1);
 }

@@ -22,7 +22,10 @@ fn a_free_lock_takes_two_round_trips_and_three_requests() {
     let children = rig.children("/locks/one");
     assert_eq!(children.len(), 1);
     let name = &children[0];
-    assert!(name.ends_with("__lock__0000000000") && name.len() == 50, "{name}");
+    assert!(
+        name.ends_with("__lock__0000000000") && name.len() == 50,
+        "{name}"
+    );
     assert_eq!(guard.znode(), format!("/locks/one/{name}"));
     assert_eq!(guard.session(), session_of(&client));
     assert_eq!(rig.run(lock.contenders()).unwrap(), ["me"]);
@@ -110,7 +113,10 @@ fn quirk_a_timeout_is_counted_once() {
     }
     let client = rig.client("waiter");
     let start = rig.sim.now();
-    let waiting = Lock::new(&client, "/l").acquire().timeout(seconds(1)).send();
+    let waiting = Lock::new(&client, "/l")
+        .acquire()
+        .timeout(seconds(1))
+        .send();
     for next in before {
         rig.pass(millis(300));
         // Whoever is right before the waiter leaves.
@@ -118,7 +124,11 @@ fn quirk_a_timeout_is_counted_once() {
     }
     let error = rig.run(waiting).unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
-    assert!(rig.sim.now() - start < millis(1250), "{:?}", rig.sim.now() - start);
+    assert!(
+        rig.sim.now() - start < millis(1250),
+        "{:?}",
+        rig.sim.now() - start
+    );
     rig.pass(millis(100));
     assert_eq!(rig.children("/l").len(), 1);
     drop(guards);
@@ -132,13 +142,20 @@ fn quirk_a_cancel_ends_what_waits_and_nothing_later() {
     let lock = Lock::new(&two, "/l");
     lock.cancel();
     let guard = rig.run(Lock::new(&one, "/l").acquire()).unwrap();
-    let (waiting, other) = (lock.acquire().send(), Lock::new(&two, "/l").acquire().send());
+    let (waiting, other) = (
+        lock.acquire().send(),
+        Lock::new(&two, "/l").acquire().send(),
+    );
     rig.pass(millis(100));
     assert_eq!(rig.children("/l").len(), 3);
     lock.cancel();
     assert_eq!(rig.run(waiting).unwrap_err(), Error::Cancelled);
     rig.pass(millis(100));
-    assert_eq!(rig.children("/l").len(), 2, "its node is gone, the other one's not");
+    assert_eq!(
+        rig.children("/l").len(),
+        2,
+        "its node is gone, the other one's not"
+    );
     let again = lock.acquire().send();
     drop(guard);
     drop(rig.run(other).unwrap());
@@ -190,7 +207,8 @@ fn nodes_of_others_are_left_out_or_waited_for() {
     drop(plain.unwrap());
     let both = Lock::new(&client, "/l").extra_patterns(["-lock-"]);
     assert!(rig.run(both.try_acquire()).unwrap().is_none());
-    rig.run(client.delete("/l/_c_0f0f-lock-0000000000")).unwrap();
+    rig.run(client.delete("/l/_c_0f0f-lock-0000000000"))
+        .unwrap();
     assert!(rig.run(both.try_acquire()).unwrap().is_some());
 }
 

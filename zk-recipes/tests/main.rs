@@ -8,6 +8,7 @@ mod counter;
 mod guards;
 mod locks;
 mod members;
+mod partitions;
 mod races;
 mod rig;
 mod stage;

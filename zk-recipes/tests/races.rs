@@ -143,7 +143,11 @@ fn a_waiter_whose_node_is_deleted_by_somebody_else_goes_to_the_end() {
     let node = format!("/l/{}", rig.children("/l")[1]);
     rig.run(one.delete(&node)).unwrap();
     rig.pass(millis(200));
-    assert_eq!(rig.children("/l").len(), 3, "it noticed, though nobody else left");
+    assert_eq!(
+        rig.children("/l").len(),
+        3,
+        "it noticed, though nobody else left"
+    );
     drop(guard);
     drop(rig.run(third).unwrap());
     assert!(rig.run(second).unwrap().is_held());
@@ -194,7 +198,11 @@ fn giving_up_at_any_moment_leaves_nothing() {
             }
         }
         rig.pass(seconds(5));
-        assert_eq!(rig.children("/l").len(), held.iter().count(), "after {at} ms");
+        assert_eq!(
+            rig.children("/l").len(),
+            held.iter().count(),
+            "after {at} ms"
+        );
         drop(held);
         assert!(rig.run(lock.acquire()).unwrap().is_held());
     }

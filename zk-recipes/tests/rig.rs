@@ -42,7 +42,9 @@ impl Rig {
     /// A connected client on the machine of this name.
     pub(crate) fn client(&self, name: &str) -> Client {
         let mut builder = Client::builder(self.server.hosts());
-        let connect = builder.session_timeout(T).connect(self.machine(name).handler());
+        let connect = builder
+            .session_timeout(T)
+            .connect(self.machine(name).handler());
         self.run(connect).unwrap()
     }
 

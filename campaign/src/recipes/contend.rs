@@ -82,7 +82,10 @@ impl Book {
         // The last of those that hold alone, and of those that share.
         let (mut alone, mut shared): (Option<Term>, Option<Term>) = (None, None);
         for term in terms {
-            let rivals = [alone.as_ref(), shared.as_ref().filter(|_| term.token.is_some())];
+            let rivals = [
+                alone.as_ref(),
+                shared.as_ref().filter(|_| term.token.is_some()),
+            ];
             for rival in rivals.into_iter().flatten() {
                 if rival.to > term.from {
                     return Err(format!("two hold it at once: {rival:?} and {term:?}"));
@@ -220,7 +223,11 @@ async fn hold(
     });
     let time = program.rng.duration(Duration::ZERO, Duration::from_secs(4));
     // Some hold it for so long that their session may end.
-    let time = if program.rng.chance(0.2) { time * 4 } else { time };
+    let time = if program.rng.chance(0.2) {
+        time * 4
+    } else {
+        time
+    };
     let end = machine.now() + time;
     let mut lost = pin!(held.guard().lost());
     loop {
@@ -243,10 +250,13 @@ async fn hold(
             }
             continue;
         }
-        let mut pause = pin!(machine.sleep(program.rng.duration(
-            Duration::from_millis(1),
-            Duration::from_millis(100)
-        )));
+        let mut pause = pin!(
+            machine.sleep(
+                program
+                    .rng
+                    .duration(Duration::from_millis(1), Duration::from_millis(100))
+            )
+        );
         let told = poll_fn(|cx| {
             if lost.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(true);

@@ -43,11 +43,16 @@ impl Scenario for Locks {
 /// What was written under a lock is in the order of its holders, whatever the clocks say.
 pub(crate) fn check_register(universe: &Universe, path: &str) -> Result<(), String> {
     let written = universe.written(path);
-    let tokens: Vec<i64> = written.iter().filter_map(|text| text.parse().ok()).collect();
+    let tokens: Vec<i64> = written
+        .iter()
+        .filter_map(|text| text.parse().ok())
+        .collect();
     if tokens.is_sorted() {
         return Ok(());
     }
-    Err(format!("an earlier holder wrote after a later one: {tokens:?}"))
+    Err(format!(
+        "an earlier holder wrote after a later one: {tokens:?}"
+    ))
 }
 
 async fn live(mut program: Program, book: Book) {
