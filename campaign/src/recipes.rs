@@ -21,8 +21,12 @@ use crate::run::{Options, Outcome};
 use crate::servers::Servers;
 use crate::setup::Setup;
 
+mod cache;
 mod contend;
 mod lock;
+mod partition;
+mod party;
+mod state;
 
 /// How long after the last fault everybody must have come to rest.
 const REST: Duration = Duration::from_secs(240);
@@ -36,10 +40,24 @@ pub struct Recipe {
 }
 
 /// All of them.
-pub const RECIPES: &[Recipe] = &[Recipe {
-    name: "lock",
-    make: || Box::new(lock::Locks::default()),
-}];
+pub const RECIPES: &[Recipe] = &[
+    Recipe {
+        name: "cache",
+        make: || Box::new(cache::Caches::default()),
+    },
+    Recipe {
+        name: "lock",
+        make: || Box::new(lock::Locks::default()),
+    },
+    Recipe {
+        name: "partition",
+        make: || Box::new(partition::Partitions::default()),
+    },
+    Recipe {
+        name: "party",
+        make: || Box::new(party::Parties::default()),
+    },
+];
 
 impl Recipe {
     /// The one of this name.

@@ -89,6 +89,16 @@ struct Inner {
     task: Mutex<Task>,
 }
 
+impl Inner {
+    fn is_current(&self) -> bool {
+        let current = lock(&self.shared.progress).current;
+        // The background task may not have heard of the latest loss.
+        current.is_some_and(|losses| {
+            self.client.connected() && self.client.stats().session.losses == losses
+        })
+    }
+}
+
 /// The background task. Dropping its result ends it.
 enum Task {
     Unstarted,
@@ -127,7 +137,8 @@ pub enum CacheEvent {
     Synced,
     /// The session's state has changed.
     State(State),
-    /// A node that cannot be read, and is not in the cache, or whose children are not.
+    /// A node that cannot be read, or whose children cannot be listed: what is below is not in the
+    /// cache either.
     Unread {
         /// Which.
         path: String,
@@ -176,6 +187,9 @@ impl Cache {
             ZnodePath::parse(&cache.inner.shared.root)?;
             let waiting = cache.inner.shared.until_current();
             cache.launch()?;
+            if cache.is_current() {
+                return Ok(());
+            }
             drop(cache);
             waiting.await
         })
@@ -232,7 +246,7 @@ impl Cache {
     /// Does it show all that has happened, as far as the connected server knows? `false` until it is
     /// filled, while there is no connection, and until it is compared again.
     pub fn is_current(&self) -> bool {
-        self.inner.client.connected() && lock(&self.inner.shared.progress).current
+        self.inner.is_current()
     }
 
     /// A node, if it is in the cache.
@@ -287,7 +301,8 @@ pub(crate) struct Shared {
 
 #[derive(Default)]
 struct Progress {
-    current: bool,
+    /// All has been read since so many connections were lost.
+    current: Option<u64>,
     ended: Option<Error>,
     until_current: Vec<Completer<()>>,
     until_ended: Vec<Completer<()>>,
@@ -311,13 +326,15 @@ impl Shared {
         self.tree.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_current(&self, current: bool) {
+    fn set_outdated(&self) {
+        lock(&self.progress).current = None;
+    }
+
+    /// All has been read since so many connections were lost.
+    fn set_current(&self, losses: u64) {
         let waiting = {
             let mut progress = lock(&self.progress);
-            progress.current = current;
-            if !current {
-                return;
-            }
+            progress.current = Some(losses);
             std::mem::take(&mut progress.until_current)
         };
         for completer in waiting {
@@ -328,7 +345,7 @@ impl Shared {
     fn end(&self, error: Error) {
         let (waiting, ended) = {
             let mut progress = lock(&self.progress);
-            progress.current = false;
+            progress.current = None;
             progress.ended.get_or_insert_with(|| error.clone());
             let waiting = std::mem::take(&mut progress.until_current);
             (waiting, std::mem::take(&mut progress.until_ended))
@@ -342,9 +359,6 @@ impl Shared {
         let mut progress = lock(&self.progress);
         if let Some(error) = &progress.ended {
             return AsyncResult::ready(Err(error.clone()));
-        }
-        if progress.current {
-            return AsyncResult::ready(Ok(()));
         }
         let (completer, result) = AsyncResult::pair();
         progress.until_current.push(completer);

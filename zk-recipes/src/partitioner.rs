@@ -74,7 +74,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use zk_client::{AsyncResult, Client, Error};
+use zk_client::{AsyncResult, Client, Error, Zxid};
 
 use crate::cell::{Cell, Seen};
 use crate::{Changes, LockGuard, Pending, ShallowParty};
@@ -277,6 +277,15 @@ impl Partition {
         let held = lock(&self.shared.held);
         held.iter()
             .any(|(own, guard)| own == item && guard.is_held())
+    }
+
+    /// The fencing token of an item whose lock is held at this moment; see
+    /// [`LockGuard::token`].
+    pub fn token(&self, item: &str) -> Option<Zxid> {
+        let held = lock(&self.shared.held);
+        let mut held = held.iter().filter(|(_, guard)| guard.is_held());
+        held.find(|(own, _)| own == item)
+            .map(|(_, guard)| guard.token())
     }
 
     /// Resolves when the own items are held. There may be none, if there are more members than items.

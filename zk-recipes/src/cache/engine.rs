@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     held: Option<(Vec<Ask>, Replied)>,
     /// The walk that is under way makes it current.
     walking: bool,
+    /// Connections lost before that walk.
+    losses: u64,
     news: Vec<CacheEvent>,
 }
 
@@ -79,6 +81,7 @@ impl Engine {
             in_flight: VecDeque::new(),
             held: None,
             walking: false,
+            losses: 0,
             news: Vec::new(),
         };
         let result = engine.go_on().await;
@@ -110,7 +113,7 @@ impl Engine {
             }
             if self.walking && self.plan.is_complete() {
                 self.walking = false;
-                self.shared.set_current(true);
+                self.shared.set_current(self.losses);
                 self.news.push(CacheEvent::Synced);
             }
             self.tell().await?;
@@ -170,7 +173,7 @@ impl Engine {
         if !state.is_connected() {
             // A gap, or the end of the watch, will follow, and another walk.
             self.walking = false;
-            self.shared.set_current(false);
+            self.shared.set_outdated();
         }
         self.note(|| CacheEvent::State(state));
     }
@@ -197,7 +200,10 @@ impl Engine {
     /// Walks over the whole tree again.
     fn restart(&mut self) {
         self.walking = true;
-        self.shared.set_current(false);
+        self.shared.set_outdated();
+        if let Some(client) = self.weak.upgrade() {
+            self.losses = client.stats().session.losses;
+        }
         self.in_flight.clear();
         self.held = None;
         self.plan.restart(&self.shared.root);
@@ -306,8 +312,16 @@ impl Engine {
         let Use::Fresh { deep } = self.plan.got(path) else {
             return;
         };
+        let orphan = result.is_ok() && !self.has_parent(path);
+        if orphan && self.plan.is_pending(above(path)) {
+            // That was read again, and so comes behind its child.
+            self.plan.defer(path, deep);
+            return;
+        }
         let mut goes_on = false;
         match result {
+            // The walk will come by with its parent; or that cannot be read.
+            Ok(_) if orphan => {}
             Ok((data, stat)) => {
                 self.put(path, data, stat);
                 if deep && stat.num_children > 0 {
@@ -328,6 +342,10 @@ impl Engine {
         if deep && !goes_on {
             self.plan.step();
         }
+    }
+
+    fn has_parent(&self, path: &str) -> bool {
+        path == self.shared.root || self.shared.tree().get(above(path)).is_some()
     }
 
     fn put(&mut self, path: &str, data: Payload, stat: Stat) {
@@ -372,6 +390,14 @@ impl Engine {
         if self.shared.listeners.any() {
             self.news.push(event());
         }
+    }
+}
+
+/// The path of the parent.
+fn above(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((parent, _)) if !parent.is_empty() => parent,
+        Some(_) | None => "/",
     }
 }
 

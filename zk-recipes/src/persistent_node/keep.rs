@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zk_client::{
     AsyncResult, Client, Error, EventType, Payload, SessionId, Stat, Watch, WeakClient,
@@ -11,6 +12,9 @@ use super::Presence;
 use crate::again::{after, alive};
 use crate::cell::{Cell, Seen};
 use crate::either;
+
+/// The pauses between looks for a node whose create may still turn up.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -51,6 +55,8 @@ struct Keeper {
     presence: Arc<Cell<Presence>>,
     /// The session of the first node.
     session: Option<SessionId>,
+    /// A create whose reply was lost, by its session and the connections lost before.
+    doubt: Option<(Option<SessionId>, u64)>,
 }
 
 /// Ends the task, which deletes the node.
@@ -89,6 +95,7 @@ impl Run {
             outcome: run.outcome(),
             presence: Arc::clone(&run.presence),
             session: None,
+            doubt: None,
         };
         client.spawn(keeper.run(previous));
         run
@@ -177,6 +184,16 @@ enum Found {
     Nothing,
 }
 
+/// What is to be done about a node that was found.
+enum Kept {
+    /// It is as wanted.
+    Well,
+    /// It is to be looked at again.
+    InDoubt,
+    /// It is not to be kept any more.
+    Over,
+}
+
 impl Keeper {
     async fn run(mut self, previous: Option<Arc<Cell<Outcome>>>) {
         if let Some(previous) = previous {
@@ -220,10 +237,15 @@ impl Keeper {
                     watch
                 }
                 Found::Own(stat, watch) => {
-                    if !self.found(&order, stat).await? {
-                        return self.remove().await;
+                    match self.found(&order, stat).await? {
+                        Kept::Well => watch,
+                        Kept::InDoubt => {
+                            make = false;
+                            seen = Seen::default();
+                            continue;
+                        }
+                        Kept::Over => return self.remove().await,
                     }
-                    watch
                 }
             };
             make = match either(self.order.next(&mut seen), &mut watch).await {
@@ -240,11 +262,11 @@ impl Keeper {
         }
     }
 
-    /// The node is there. `false` if it is not to be kept any more.
-    async fn found(&mut self, order: &Order, stat: Stat) -> Result<bool, Error> {
+    /// The node is there.
+    async fn found(&mut self, order: &Order, stat: Stat) -> Result<Kept, Error> {
         let session = stat.ephemeral_owner;
         if self.within_session && *self.session.get_or_insert(session) != session {
-            return Ok(false);
+            return Ok(Kept::Over);
         }
         if self.written.get() < order.edition {
             let client = alive(&self.weak)?;
@@ -255,7 +277,10 @@ impl Keeper {
                 Ok(_) => self.written.set(order.edition),
                 // Somebody was quicker, or the node is gone: the watch will say so.
                 Err(Error::BadVersion | Error::NoNode) => {}
-                Err(error) => after(&self.weak, error).await?,
+                Err(error) => {
+                    after(&self.weak, error).await?;
+                    return Ok(Kept::InDoubt);
+                }
             }
         }
         self.presence.set(Presence::Present {
@@ -263,19 +288,22 @@ impl Keeper {
             czxid: stat.czxid,
         });
         self.outcome.set(Outcome::Made);
-        Ok(true)
+        Ok(Kept::Well)
     }
 
     /// Tries to make the node, once. Whether it worked is seen by looking.
-    async fn make(&self, order: &Order) -> Result<(), Error> {
+    async fn make(&mut self, order: &Order) -> Result<(), Error> {
         let created = {
             let client = alive(&self.weak)?;
+            let session = client.client_id().map(|(id, _)| id);
+            self.doubt = Some((session, client.stats().session.losses));
             let data = order.data.as_option();
             let create = client.create(&self.path, data).ephemeral().make_path();
             create.launched().await
         };
         match created.await {
             Ok(_) => {
+                self.doubt = None;
                 self.written.set(order.edition);
                 Ok(())
             }
@@ -308,8 +336,12 @@ impl Keeper {
     }
 
     /// Deletes the node if it is this session's. Was there one?
+    ///
+    /// A server may read a create that an earlier connection has left behind after it has answered
+    /// on a new one: then one look is not enough.
     async fn remove(&self) -> Result<bool, Error> {
         let mut deleted = false;
+        let mut pauses = PAUSES.iter();
         loop {
             let (stat, live) = {
                 let Ok(client) = alive(&self.weak) else {
@@ -326,7 +358,16 @@ impl Keeper {
                 }
             };
             if stat.is_none_or(|stat| Some(stat.ephemeral_owner) != live) {
-                return Ok(deleted);
+                let losses = alive(&self.weak)?.stats().session.losses;
+                let doubtful = self.doubt.is_some_and(|(session, before)| {
+                    (session.is_none() || session == live) && losses != before
+                });
+                let Some(pause) = pauses.next().filter(|_| doubtful) else {
+                    return Ok(deleted);
+                };
+                let sleep = alive(&self.weak)?.sleep(*pause);
+                sleep.await?;
+                continue;
             }
             let gone = alive(&self.weak)?.delete(&self.path).urgent().send();
             match gone.await {
