@@ -1,7 +1,8 @@
 //! A loop of one's own: a session on a plain non-blocking socket, without any handler.
 //!
 //! ```text
-//! cargo run --example custom_loop -- 127.0.0.1:2181
+//! cargo run --example custom_loop                      # a server in this process
+//! cargo run --example custom_loop -- --hosts 127.0.0.1:2181
 //! ```
 //!
 //! The six steps are those of the `zk-session` crate's front page.
@@ -9,6 +10,7 @@
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use zk::proto::{Acl, CreateMode, Request, ServerAddr, parse_hosts};
@@ -62,10 +64,36 @@ impl Socket {
     }
 }
 
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let hosts = match (args.next().as_deref(), args.next()) {
+        (None, None) => None,
+        (Some("--hosts"), Some(hosts)) => Some(hosts),
+        _ => {
+            eprintln!("usage: custom_loop [--hosts HOST:PORT,..[/CHROOT]]");
+            return ExitCode::from(2);
+        }
+    };
+    let ended = match hosts {
+        Some(hosts) => run(&hosts),
+        None => zk_server::Server::start()
+            .map_err(Box::from)
+            .and_then(|server| run(&server.hosts())),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `false`: the session did not get to its end.
 #[expect(clippy::print_stdout, reason = "an example shows what it does")]
-fn main() -> Result<(), Box<dyn Error>> {
-    let hosts = std::env::args().nth(1);
-    let (servers, chroot) = parse_hosts(hosts.as_deref().unwrap_or("127.0.0.1:2181"))?;
+fn run(hosts: &str) -> Result<bool, Box<dyn Error>> {
+    let (servers, chroot) = parse_hosts(hosts)?;
     let config = Config::builder(servers).build()?;
     // Programs that run in many places take a seed from their system instead.
     let mut seed = [0; 32];
@@ -81,6 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     session.submit(Instant::now(), Call::new(&create, &chroot))?;
 
+    let mut is_done = false;
     let mut socket: Option<Socket> = None;
     let mut buffer = vec![0; LIMIT];
     loop {
@@ -101,7 +130,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // 2. Act on what happened. It may lead to new requests.
         while let Some(event) = session.poll_event() {
             println!("{event:?}");
-            if let Event::Completed { .. } = event {
+            if let Event::Completed { result, .. } = event {
+                is_done = result.is_ok();
                 session.close(Instant::now(), Duration::from_secs(5));
             } else if let Event::ConnectFailed { .. } = event {
                 session.close(Instant::now(), Duration::ZERO);
@@ -109,7 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         // 3. Stop when all is over.
         if session.is_finished() {
-            return Ok(());
+            return Ok(is_done);
         }
         // 4. Fetch what is to be sent.
         if let Some(s) = &mut socket {
@@ -122,7 +152,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         match &mut socket {
             Some(s) => match s.wait(&mut buffer, until) {
                 Woken::Got(n) => session.handle_data(Instant::now(), s.conn, &buffer[..n]),
-                Woken::Gone(why) => session.handle_disconnected(Instant::now(), s.conn, why),
+                Woken::Gone(why) => {
+                    session.handle_disconnected(Instant::now(), s.conn, why);
+                    socket = None;
+                }
                 Woken::Due => session.handle_timeout(Instant::now()),
             },
             None => {

@@ -31,7 +31,11 @@
 //! | `tokio` | `zk::tokio`: a task for each client on a tokio runtime |
 //! | `smol` | `zk::smol`: async-io, on a thread of its own or on an executor of yours |
 //! | `recipes` (default) | [`zk::recipes`](recipes): locks, elections, queues, caches and more |
+//! | `own-loop` | `zk::own_loop`: an event loop of yours, which drives clients |
+//! | `metrics` | `zk::metrics`: figures of clients for the `metrics` facade |
 //! | `sasl` | `zk::sasl`: signing in by SASL DIGEST-MD5, for [`Builder::sasl`] |
+//! | `sasl-gssapi` | `zk::sasl::Gssapi`: by Kerberos; needs the system's Kerberos library, on Debian `libkrb5-dev` and `libclang-dev` |
+//! | `tls` | `zk::tls`: TLS by rustls, for [`Builder::tls`]; `tls-aws-lc-rs` is the same with other cryptography |
 //!
 //! # Layers
 //!
@@ -93,7 +97,23 @@ pub mod recipes {
     pub use zk_recipes::*;
 }
 
-/// Signing in by SASL DIGEST-MD5, which is deprecated cryptography.
+/// An event loop of one's own, which drives clients: implement [`OwnLoop`](own_loop::OwnLoop) for
+/// it.
+///
+/// The example `own_handler` is such a program.
+#[cfg(feature = "own-loop")]
+pub mod own_loop {
+    pub use zk_handler_base::{Answer, OwnHandler, OwnLoop, Resolve, Resolver, Wanted, clock};
+}
+
+/// Figures of clients for the [`metrics`](https://docs.rs/metrics) facade.
+#[cfg(feature = "metrics")]
+pub mod metrics {
+    pub use zk_metrics::*;
+}
+
+/// Signing in by SASL: with `DigestMd5`, which is deprecated cryptography, or with the feature
+/// `sasl-gssapi` and Kerberos tickets, `Gssapi`.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), zk::Error> {
@@ -109,6 +129,24 @@ pub mod sasl {
     pub use zk_sasl::*;
 }
 
+/// TLS, by rustls.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[cfg(feature = "threads")] {
+/// let tls = zk::tls::Tls::builder().ca_file("ca.pem").build()?;
+/// let client = zk::Client::builder("zk1.example.com:2281")
+///     .tls(tls)
+///     .connect(std::sync::Arc::new(zk::threads::ThreadsHandler::new()))
+///     .wait()?;
+/// # }
+/// # Ok(()) }
+/// ```
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
+pub mod tls {
+    pub use zk_tls::*;
+}
+
 /// What most programs need, without any handler's module: `use zk::prelude::*` never hides a
 /// runtime of the same name.
 pub mod prelude {
@@ -117,3 +155,8 @@ pub mod prelude {
         Watch, WatchStream,
     };
 }
+
+/// The code of the README, so that it compiles.
+#[cfg(all(doctest, feature = "threads", feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

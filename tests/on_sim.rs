@@ -11,8 +11,8 @@
 //!
 //! | test | here |
 //! |---|---|
-//! | `session::names_are_resolved` | shows that the name is asked for as it is, in lower case |
-//! | `session::a_name_that_does_not_resolve_is_named` | shows the error for a machine that is not there |
+//! | `connecting::names_are_resolved` | shows that the name is asked for as it is, in lower case |
+//! | `connecting::a_name_that_does_not_resolve_is_named` | shows the error for a machine that is not there |
 
 use crate::suite::mount;
 use crate::support::{self, Env, Place, Server};

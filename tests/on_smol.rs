@@ -9,7 +9,7 @@ use zk::{Error, Handler};
 use zk_handler_smol::SmolHandler;
 use zk_server::Release;
 
-use crate::suite::{mount, mount_on_all};
+use crate::suite::mount_on_all;
 use crate::support::{self, Env, LIMIT, Place, Server, session_of, wait_until};
 
 fn own_thread(_: &Server) -> Arc<dyn Handler> {
@@ -97,14 +97,14 @@ fn the_end_of_an_executor_closes_its_sessions_on_zk_server() {
     support::run(place, "end_of_executor", own_thread, test);
 }
 
-fn run(place: Place, name: &str, test: fn(&Env)) {
-    support::run(place, name, own_thread, test);
-}
+mod on_a_thread {
+    use crate::support::{self, Env, Place};
 
-mount_on_all! { crate::on_smol::run }
+    fn run(place: Place, name: &str, test: fn(&Env)) {
+        support::run(place, name, super::own_thread, test);
+    }
 
-mod on_zk_server_as_before {
-    super::mount! { [] Place::Embedded(zk_server::Release::V3_8), crate::on_smol::run }
+    super::mount_on_all! { crate::on_smol::on_a_thread::run, Kind::SmolThread }
 }
 
 mod on_an_executor {
@@ -114,5 +114,5 @@ mod on_an_executor {
         support::run(place, name, super::on_executor, test);
     }
 
-    super::mount_on_all! { crate::on_smol::on_an_executor::run }
+    super::mount_on_all! { crate::on_smol::on_an_executor::run, Kind::SmolExecutor; the_runtime_ends }
 }

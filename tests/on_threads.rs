@@ -7,7 +7,7 @@ use zk::threads::ThreadsHandler;
 use zk_server::Release;
 use zk_testkit::Version;
 
-use crate::suite::mount;
+use crate::suite::mount_on_all;
 use crate::support::{self, Env, Heard, LIMIT, Place, Server, wait_until};
 
 fn make(_: &Server) -> Arc<dyn Handler> {
@@ -51,24 +51,4 @@ fn threads_end_with_the_last_client_on_3_9() {
     run(place, "threads_end", threads_end_with_the_last_client);
 }
 
-mod on_3_8 {
-    super::mount! {
-        [ignore = "needs a real ZooKeeper: cargo xtask test"]
-        Place::Real(zk_testkit::Version::V3_8), crate::on_threads::run
-    }
-}
-
-mod on_3_9 {
-    super::mount! {
-        [ignore = "needs a real ZooKeeper: cargo xtask test"]
-        Place::Real(zk_testkit::Version::V3_9), crate::on_threads::run
-    }
-}
-
-mod on_zk_server {
-    super::mount! { [] Place::Embedded(zk_server::Release::V3_9), crate::on_threads::run }
-}
-
-mod on_zk_server_as_before {
-    super::mount! { [] Place::Embedded(zk_server::Release::V3_8), crate::on_threads::run }
-}
+mount_on_all! { crate::on_threads::run, Kind::Threads }

@@ -8,7 +8,7 @@ use zk::{Error, Handler};
 use zk_handler_tokio::TokioHandler;
 use zk_server::Release;
 
-use crate::suite::{mount, mount_on_all};
+use crate::suite::mount_on_all;
 use crate::support::{self, Env, LIMIT, Place, Server, session_of, wait_until};
 
 /// Workers of the runtime with several.
@@ -115,7 +115,9 @@ mod current_thread {
         support::run(place, name, super::on_current_thread, test);
     }
 
-    super::mount_on_all! { crate::on_tokio::current_thread::run }
+    super::mount_on_all! {
+        crate::on_tokio::current_thread::run, Kind::TokioCurrentThread; the_runtime_ends
+    }
 }
 
 mod multi_thread {
@@ -125,11 +127,7 @@ mod multi_thread {
         support::run(place, name, super::on_multi_thread, test);
     }
 
-    super::mount_on_all! { crate::on_tokio::multi_thread::run }
-
-    mod on_zk_server_as_before {
-        use super::super::mount;
-
-        mount! { [] Place::Embedded(zk_server::Release::V3_8), crate::on_tokio::multi_thread::run }
+    super::mount_on_all! {
+        crate::on_tokio::multi_thread::run, Kind::TokioMultiThread; the_runtime_ends
     }
 }

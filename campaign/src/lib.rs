@@ -7,7 +7,6 @@ mod acts;
 mod campaign;
 mod eyes;
 mod guest;
-mod log;
 mod mutants;
 mod recipes;
 mod record;

@@ -52,12 +52,21 @@ mutants! {
         KeepWaiting SeenByEvent SkipCloseOld + 470 ForgetDrop LeaveWatches KeepWatches SwapReplies
     }
     server of "" {
-        DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync + 220
+        DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync
         DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 560
     }
     recipe of "lock" {
         AnyOwner IgnoreDeadline NoWatch ResendCreate ReleaseOnce KeepNode EarlyLook SecondIsFirst
         MissNothing
+    }
+    recipe of "cache" {
+        KeepMissing TrustReplies QuietSession
+    }
+    recipe of "partition" {
+        SkipLetGo IgnoreMembers
+    }
+    recipe of "party" {
+        ForeignNode LeaveDoubt SetOnce
     }
 }
 

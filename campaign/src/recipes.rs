@@ -26,6 +26,7 @@ mod contend;
 mod lock;
 mod partition;
 mod party;
+mod shared;
 mod state;
 
 /// How long after the last fault everybody must have come to rest.
@@ -48,6 +49,22 @@ pub const RECIPES: &[Recipe] = &[
     Recipe {
         name: "lock",
         make: || Box::new(lock::Locks::default()),
+    },
+    Recipe {
+        name: "rwlock",
+        make: || Box::new(shared::ReadersAndWriters::default()),
+    },
+    Recipe {
+        name: "semaphore",
+        make: || Box::new(shared::Semaphores::default()),
+    },
+    Recipe {
+        name: "election",
+        make: || Box::new(shared::Elections::default()),
+    },
+    Recipe {
+        name: "multi-lock",
+        make: || Box::new(shared::Pairs::default()),
     },
     Recipe {
         name: "partition",
@@ -152,6 +169,17 @@ impl Program {
         client.expect("the options are valid and the machine is up")
     }
 
+    /// The same program, with random numbers of its own.
+    pub(crate) fn again(&mut self) -> Self {
+        let _ = self.rng.unit();
+        Self {
+            name: self.name.clone(),
+            machine: self.machine.clone(),
+            world: self.world.clone(),
+            rng: self.rng.clone(),
+        }
+    }
+
     /// It has nothing more to do, and waits for nothing.
     pub(crate) fn rests(&self) {
         self.world.notes().busy.remove(&self.name);
@@ -208,34 +236,50 @@ impl Universe {
     pub(crate) fn boot<F>(
         &self,
         machine: &Machine,
-        name: &str,
         program: impl Fn(Program) -> F + Send + Sync + 'static,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let rng = Mutex::new(self.sim.rng(name));
-        let (world, name) = (self.world.clone(), name.to_owned());
+        self.boot_several(machine, 1, program);
+    }
+
+    /// Starts as many of a program.
+    pub(crate) fn boot_several<F>(
+        &self,
+        machine: &Machine,
+        count: usize,
+        program: impl Fn(Program) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let rng = Mutex::new(self.sim.rng(machine.name()));
+        let world = self.world.clone();
         machine.boot(move |machine| {
-            let rng = {
-                let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
-                // Another life goes another way.
-                let _ = rng.unit();
-                rng.clone()
-            };
-            world.notes().busy.insert(name.clone());
-            program(Program {
-                name: name.clone(),
-                machine,
-                world: world.clone(),
-                rng,
-            })
+            for number in 0..count {
+                let rng = {
+                    let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
+                    // Another life goes another way.
+                    let _ = rng.unit();
+                    rng.clone()
+                };
+                let name = format!("{} {number}", machine.name());
+                world.notes().busy.insert(name.clone());
+                let one = Program {
+                    name,
+                    machine: machine.clone(),
+                    world: world.clone(),
+                    rng,
+                };
+                drop(machine.spawn(program(one)));
+            }
+            async {}
         });
     }
 
     /// The nodes that there are according to the servers, below a path.
     pub(crate) fn nodes_below(&self, path: &str) -> Vec<String> {
         let mut nodes: BTreeMap<String, _> = BTreeMap::new();
-        for entry in crate::log::log(&self.servers.commits()).entries {
+        for entry in self.servers.log().entries {
             match entry.txn {
                 Txn::Change(effects) => {
                     for effect in effects {
@@ -260,7 +304,7 @@ impl Universe {
     /// What was written into a node, in the order of the servers.
     pub(crate) fn written(&self, node: &str) -> Vec<String> {
         let mut all = Vec::new();
-        for entry in crate::log::log(&self.servers.commits()).entries {
+        for entry in self.servers.log().entries {
             let Txn::Change(effects) = entry.txn else {
                 continue;
             };

@@ -280,7 +280,7 @@ impl Run {
 
     fn judge(&mut self) -> Result<Summary, Failure> {
         let record = self.scene.recorder.lock();
-        let log = crate::log::log(&self.servers.commits());
+        let log = self.servers.log();
         let judged = self.guests.check(&log).map_err(Failure::Broken)?;
         self.counts.insert("calls of guests", judged as u64);
         let options = check::Options {
@@ -302,7 +302,7 @@ impl Run {
         for (what, count) in &record.counts {
             *counts.entry(*what).or_default() += count;
         }
-        let log = crate::log::log(&self.servers.commits());
+        let log = self.servers.log();
         counts.insert("transactions", log.entries.len() as u64);
         Outcome {
             seed: self.sim.seed(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use zk_proto::SessionId;
 use zk_server::{Member, Txn};
+use zk_sim::check::CommittedLog;
 use zk_sim::{EnsembleHandle, ServerHandle, Sim, StandaloneServer};
 
 use crate::setup::Setup;
@@ -23,7 +24,11 @@ impl Servers {
         let numbers = 1..=setup.servers;
         let addresses: Vec<String> = numbers.map(|number| format!("s{number}:2181")).collect();
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
-        Self::Together(sim.ensemble(&addresses, setup.options()))
+        let ensemble = sim.ensemble(&addresses, setup.options());
+        if let Some((member, lag)) = setup.lag {
+            ensemble.with(member, |peer| peer.set_apply_delay(lag));
+        }
+        Self::Together(ensemble)
     }
 
     /// Cuts the connection of a session, and answers whoever comes next with another one.
@@ -61,6 +66,14 @@ impl Servers {
         match self {
             Self::Alone(server) => server.hosts().to_owned(),
             Self::Together(ensemble) => ensemble.hosts().to_owned(),
+        }
+    }
+
+    /// The same in the words of the checkers.
+    pub(crate) fn log(&self) -> CommittedLog {
+        match self {
+            Self::Alone(server) => server.with(|server| server.committed_log()),
+            Self::Together(ensemble) => ensemble.committed_log(),
         }
     }
 

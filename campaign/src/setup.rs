@@ -6,7 +6,7 @@ use crate::Mutant;
 #[cfg(zk_planted)]
 use crate::mutants::Site;
 use zk_client::{BackoffPolicy, Builder, Client, GiveUp};
-use zk_server::{Options, Release};
+use zk_server::{MemberId, Options, Release};
 use zk_sim::{Fault, FaultKind, FaultPlan, Latency, Rng, Sim, What};
 
 /// Servers and clients of a run, and what goes wrong.
@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) steady: bool,
     /// Servers are cut off from each other, and clients reach all of them.
     pub(crate) splits: bool,
+    /// A member that shows its clients what is committed so much later only.
+    pub(crate) lag: Option<(MemberId, Duration)>,
     /// There is a program of whose writes checkers are not told.
     pub(crate) guest: Option<Style>,
     /// Instead of faults, a server answers with sessions that are not the right ones.
@@ -101,6 +103,7 @@ impl Setup {
             truthful: true,
             steady: false,
             splits: false,
+            lag: None,
             guest: None,
             substitutes: false,
             mutant: None,
@@ -116,7 +119,17 @@ impl Setup {
             setup.plan = FaultPlan::none(&["app1"], &["s1"]).time(setup.time);
             setup.substitutes = true;
         }
+        setup.lag = setup.lag(&mut sim.rng("lag"));
         setup
+    }
+
+    fn lag(&self, rng: &mut Rng) -> Option<(MemberId, Duration)> {
+        if self.servers == 1 || rng.chance(0.5) {
+            return None;
+        }
+        let member = u8::try_from(1 + rng.below(self.servers)).ok()?;
+        let lag = rng.duration(Duration::from_millis(5), Duration::from_millis(800));
+        Some((MemberId(member), lag))
     }
 
     fn faults(&mut self, rng: &mut Rng) -> FaultPlan {

@@ -29,6 +29,7 @@ pub struct Cluster {
     // Dropped in this order: processes before their links, ports and data.
     members: Vec<Member>,
     links: Vec<Link>,
+    secure_addresses: Vec<SocketAddr>,
     _ports: Vec<Port>,
     _dir: RunDir,
     dist: Dist,
@@ -75,11 +76,16 @@ impl Cluster {
                 .collect::<Result<Vec<_>, _>>()
         };
         let (clients, quorums, elections) = (claim()?, claim()?, claim()?);
+        let secure = match options.tls {
+            Some(_) => claim()?,
+            None => Vec::new(),
+        };
         let direct: Vec<Peer> = (0..options.members())
             .map(|member| Peer {
                 client: clients[member].number(),
                 quorum: quorums[member].number(),
                 election: elections[member].number(),
+                secure: secure.get(member).map(Port::number),
             })
             .collect();
         let links = if options.proxied_quorum {
@@ -105,12 +111,14 @@ impl Cluster {
             let arguments = config.write(dist)?;
             members.push(Member::new(index, home, client, dist, arguments));
         }
-        let ports = quorums.into_iter().chain(elections).collect();
+        let secure_addresses = secure.iter().map(Port::address).collect();
+        let ports = quorums.into_iter().chain(elections).chain(secure);
         let (dist, ready_within) = (dist.clone(), options.ready_within);
         let cluster = Self {
             members,
             links,
-            _ports: ports,
+            secure_addresses,
+            _ports: ports.collect(),
             _dir: dir,
             dist,
             ready_within,
@@ -131,6 +139,15 @@ impl Cluster {
     /// Where a member serves clients; the same for as long as the cluster lives.
     pub fn address(&self, member: usize) -> SocketAddr {
         self.members[member].address()
+    }
+
+    /// Where a member serves clients with TLS; the same for as long as the cluster lives.
+    ///
+    /// # Panics
+    ///
+    /// Without [`Options::tls`].
+    pub fn secure_address(&self, member: usize) -> SocketAddr {
+        self.secure_addresses[member]
     }
 
     /// The number of members, running or not.

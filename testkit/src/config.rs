@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::dist::Dist;
 use crate::error::Error;
 use crate::home::make_dir;
-use crate::options::{Options, SASL_USERS, Sasl};
+use crate::kdc::REALM;
+use crate::options::{ClientAuth, Kerberos, Options, SASL_USERS, Sasl};
 
 /// ZooKeeper's digest of a user: base64 of SHA-1 of `super:superpw`.
 const SUPER_DIGEST: &str = "super:g9oN2HttPfn8MMWJZ2r45Np/LIA=";
@@ -24,6 +25,14 @@ const JVM: [&str; 5] = [
 
 const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
 
+/// What members speak with clients: the first two with TLS 1.3, the others with 1.2.
+const CIPHERS: [&str; 4] = [
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+];
+
 /// How long members may take to find together, and a member to catch up with its leader.
 const INIT_LIMIT: Duration = Duration::from_secs(15);
 
@@ -34,6 +43,8 @@ pub(crate) struct Peer {
     /// Where followers reach it when it leads: its own port, or a proxy's.
     pub(crate) quorum: u16,
     pub(crate) election: u16,
+    /// Where it serves clients with TLS.
+    pub(crate) secure: Option<u16>,
 }
 
 /// One member's configuration.
@@ -66,11 +77,18 @@ impl Config<'_> {
             arguments.push("-Dreadonlymode.enabled=true".to_owned());
         }
         if self.options.sasl.is_some() {
-            let jaas = self.file("jaas.conf", &jaas())?;
+            let kerberos = self.options.kerberos.as_ref();
+            let jaas = self.file(
+                "jaas.conf",
+                &kerberos.map_or_else(digest_jaas, kerberos_jaas),
+            )?;
             arguments.push(format!(
                 "-Djava.security.auth.login.config={}",
                 jaas.display()
             ));
+            arguments.extend(kerberos.map(|kerberos| {
+                format!("-Djava.security.krb5.conf={}", kerberos.config.display())
+            }));
             // Later releases refuse DIGEST-MD5 in FIPS mode, which is their default.
             arguments.push("-Dzookeeper.fips-mode=false".to_owned());
         }
@@ -108,15 +126,42 @@ impl Config<'_> {
         if let Some(sasl) = options.sasl {
             let provider = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
             lines.push(format!("authProvider.sasl={provider}"));
+            lines.push("kerberos.removeRealmFromPrincipal=true".to_owned());
             if sasl == Sasl::Required {
                 lines.push("enforce.auth.enabled=true".to_owned());
                 lines.push("enforce.auth.schemes=sasl".to_owned());
             }
         }
+        self.add_tls(&mut lines);
         self.add_members(&mut lines);
         lines.extend(options.conf.iter().cloned());
         lines.push(String::new());
         lines.join("\n")
+    }
+
+    fn add_tls(&self, lines: &mut Vec<String>) {
+        let (Some(tls), Some(port)) = (&self.options.tls, self.peers[self.member].secure) else {
+            return;
+        };
+        let auth = match tls.client_auth {
+            ClientAuth::None => "none",
+            ClientAuth::Want => "want",
+            ClientAuth::Need => "need",
+        };
+        let package = "org.apache.zookeeper.server";
+        lines.extend([
+            format!("serverCnxnFactory={package}.NettyServerCnxnFactory"),
+            format!("authProvider.x509={package}.auth.X509AuthenticationProvider"),
+            format!("secureClientPort={port}"),
+            "secureClientPortAddress=127.0.0.1".to_owned(),
+            format!("ssl.keyStore.location={}", tls.key_store.display()),
+            format!("ssl.trustStore.location={}", tls.trust_store.display()),
+            format!("ssl.clientAuth={auth}"),
+            // By default 3.8 speaks TLS 1.2 alone, and 3.9 only 1.3.
+            "ssl.protocol=TLSv1.3".to_owned(),
+            "ssl.enabledProtocols=TLSv1.2,TLSv1.3".to_owned(),
+            format!("ssl.ciphersuites={}", CIPHERS.join(",")),
+        ]);
     }
 
     /// The lines about who is who. In a dynamic configuration they name the client ports as well.
@@ -144,6 +189,7 @@ impl Config<'_> {
                 client,
                 quorum,
                 election,
+                ..
             } = peer;
             let mut line = format!("server.{}=127.0.0.1:{quorum}:{election}:{role}", index + 1);
             if dynamic {
@@ -165,7 +211,16 @@ fn ticks(length: Duration, tick: Duration) -> u128 {
     length.as_millis().div_ceil(tick.as_millis())
 }
 
-fn jaas() -> String {
+fn kerberos_jaas(kerberos: &Kerberos) -> String {
+    let key_table = kerberos.key_table.display();
+    format!(
+        "Server {{\n  com.sun.security.auth.module.Krb5LoginModule required\n  useKeyTab=true\n  \
+         storeKey=true\n  useTicketCache=false\n  keyTab=\"{key_table}\"\n  \
+         principal=\"zookeeper/localhost@{REALM}\";\n}};\n"
+    )
+}
+
+fn digest_jaas() -> String {
     let users = SASL_USERS.map(|(user, password)| format!("  user_{user}=\"{password}\""));
     let module = "org.apache.zookeeper.server.auth.DigestLoginModule";
     format!(

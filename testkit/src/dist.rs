@@ -11,10 +11,12 @@ pub enum Version {
     V3_8,
     /// 3.9, as Debian 13 has it: 3.9.3.
     V3_9,
+    /// What Debian is about to have: 3.9.6 or later. It moves, so tests with it say what they saw.
+    Next,
 }
 
 impl Version {
-    /// Every version, oldest first.
+    /// Every version that all tests run on, oldest first.
     pub const ALL: [Self; 2] = [Self::V3_8, Self::V3_9];
 
     /// The Debian suite whose package is taken.
@@ -22,6 +24,7 @@ impl Version {
         match self {
             Self::V3_8 => "bookworm",
             Self::V3_9 => "trixie",
+            Self::Next => "sid",
         }
     }
 }
@@ -31,6 +34,7 @@ impl fmt::Display for Version {
         f.write_str(match self {
             Self::V3_8 => "3.8",
             Self::V3_9 => "3.9",
+            Self::Next => "next",
         })
     }
 }

@@ -26,6 +26,16 @@ pub enum Error {
         why: String,
     },
 
+    /// There is no Kerberos server, and it could not be installed or started.
+    #[error(
+        "no Kerberos server ({why}): install one (Debian: apt-get install krb5-kdc krb5-admin-server \
+         krb5-user)"
+    )]
+    NoKerberos {
+        /// Why there is none.
+        why: String,
+    },
+
     /// The system's apt sources name no Debian mirror to download from.
     #[error(
         "no Debian mirror in /etc/apt to fetch ZooKeeper from: set ZK_TESTKIT_MIRROR to the URI of one, or put \

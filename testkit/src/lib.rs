@@ -22,7 +22,7 @@
 //! # What it needs
 //!
 //! Linux with `sh`, `apt-get` and `dpkg` for the download, and Java, which it installs itself when it
-//! runs as root. Downloads and data go below `ZK_TESTKIT_HOME`, by default `~/.cache/zk-testkit`. The
+//! runs as root, as it does with a [Kerberos server](Kdc) where one is asked for. Downloads and data go below `ZK_TESTKIT_HOME`, by default `~/.cache/zk-testkit`. The
 //! Debian mirror is `ZK_TESTKIT_MIRROR`, by default the one that the system's apt sources name.
 //!
 //! # What it leaves behind
@@ -42,6 +42,7 @@ mod fetch;
 mod four_letter;
 mod home;
 mod jar;
+mod kdc;
 mod log;
 mod member;
 mod options;
@@ -56,7 +57,8 @@ pub use dist::{Dist, Version};
 pub use error::Error;
 pub use fetch::fetch;
 pub use four_letter::{Mode, four_letter};
-pub use options::{Options, SASL_USERS, Sasl};
+pub use kdc::{Kdc, REALM};
+pub use options::{ClientAuth, Options, SASL_USERS, Sasl, Tls};
 pub use peers::{KAZOO, Peers, peers};
 pub use proxy::{Direction, Proxy};
 pub use wait::eventually;

@@ -1,8 +1,10 @@
 //! What kind of server or ensemble to start.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::kdc::Kdc;
 
 /// How a [`Cluster`](crate::Cluster) is set up. The default is one standalone server with
 /// ZooKeeper's own tick of two seconds.
@@ -28,8 +30,17 @@ pub struct Options {
     pub(crate) fsync: bool,
     pub(crate) proxied_quorum: bool,
     pub(crate) sasl: Option<Sasl>,
+    pub(crate) kerberos: Option<Kerberos>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) conf: Vec<String>,
     pub(crate) java: Vec<String>,
+}
+
+/// What a server needs to know of a realm.
+#[derive(Clone, Debug)]
+pub(crate) struct Kerberos {
+    pub(crate) config: PathBuf,
+    pub(crate) key_table: PathBuf,
 }
 
 /// Whether sessions must sign in by SASL.
@@ -49,6 +60,29 @@ pub const SASL_USERS: [(&str, &str); 3] = [
     ("bob", "bobsecret"),
 ];
 
+/// What members show to clients with TLS, and what they want to see.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tls {
+    /// A PEM file with the private key (PKCS#8) and the certificates of the members.
+    pub key_store: PathBuf,
+    /// A PEM file with the authorities of clients' certificates.
+    pub trust_store: PathBuf,
+    /// Whether clients must have certificates.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether clients must have certificates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ClientAuth {
+    /// They are not asked.
+    None,
+    /// They are asked and may have none.
+    Want,
+    /// They must.
+    Need,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -62,6 +96,8 @@ impl Default for Options {
             fsync: false,
             proxied_quorum: false,
             sasl: None,
+            kerberos: None,
+            tls: None,
             conf: Vec::new(),
             java: Vec::new(),
         }
@@ -140,6 +176,30 @@ impl Options {
     #[must_use]
     pub fn sasl_digest(mut self, sasl: Sasl) -> Self {
         self.sasl = Some(sasl);
+        self
+    }
+
+    /// SASL GSSAPI with tickets of this realm, in place of DIGEST-MD5; not by default. The servers are
+    /// `zookeeper/localhost`, so clients connect to `localhost`; identities are without the realm.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kdc::key_table`].
+    pub fn sasl_kerberos(mut self, kdc: &Kdc, sasl: Sasl) -> Result<Self, Error> {
+        self.sasl = Some(sasl);
+        self.kerberos = Some(Kerberos {
+            config: kdc.config(),
+            key_table: kdc.key_table("zookeeper/localhost")?,
+        });
+        Ok(self)
+    }
+
+    /// A second port of each member for clients with TLS; not by default.
+    ///
+    /// Whoever has a certificate is known by its subject, by the scheme `x509`.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

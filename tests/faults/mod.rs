@@ -1,14 +1,17 @@
 //! Servers that are killed, paused, cut off and cut away while clients work.
 //!
-//! Each test starts servers of its own.
+//! Each test starts servers of its own. `load` is about handlers, and mounted beside the suite.
 
 mod deadline;
+pub(crate) mod load;
+mod loops;
 mod pause;
 mod quickstart;
 mod sasl;
 mod watches;
 mod writes;
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +27,21 @@ fn cluster(version: Version, options: Options) -> Cluster {
         cluster.len()
     );
     cluster
+}
+
+/// An example, as it is now: a run of the tests alone does not build it.
+fn example(name: &str, features: &str) -> Command {
+    let build = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", name])
+        .args(["--features", features])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(build.unwrap().success(), "{name} does not build");
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples");
+    Command::new(path.join(name))
 }
 
 /// A client with a session timeout of its own.
@@ -85,6 +103,29 @@ macro_rules! faults {
     };
 }
 
+/// What has changed in the version that comes next.
+mod next {
+    use zk_testkit::Version;
+
+    macro_rules! next {
+        ($($test:ident),* $(,)?) => {$(
+            #[test]
+            #[ignore = "needs a real ZooKeeper: cargo xtask nightly next"]
+            fn $test() {
+                super::sasl::$test(Version::Next);
+            }
+        )*};
+    }
+
+    next! {
+        a_server_in_fips_mode_is_named_as_such,
+        a_user_signs_in_by_sasl_on_every_connection,
+        sasl_refuses_a_wrong_password_and_an_unknown_user,
+        a_server_that_insists_on_sasl_takes_nobody_else,
+        a_server_without_sasl_is_named_as_such,
+    }
+}
+
 /// Those that need nothing of a server that ours has not.
 mod on_zk_server {
     use zk_server::Release;
@@ -103,6 +144,7 @@ mod on_zk_server {
         sasl_refuses_a_wrong_password_and_an_unknown_user,
         a_server_that_insists_on_sasl_takes_nobody_else,
         a_server_without_sasl_is_named_as_such,
+        a_server_in_fips_mode_is_named_as_such,
     }
 }
 
@@ -118,6 +160,7 @@ faults! {
     sasl::sasl_refuses_a_wrong_password_and_an_unknown_user,
     sasl::a_server_that_insists_on_sasl_takes_nobody_else,
     sasl::a_server_without_sasl_is_named_as_such,
+    loops::loops_of_ones_own_serve_real_servers,
     quickstart::the_tour_ends_alone,
     quickstart::the_tour_survives_the_loss_of_its_server,
 }

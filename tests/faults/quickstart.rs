@@ -1,13 +1,12 @@
 //! The quickstart, as a stranger runs it.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use zk_testkit::{Cluster, Options, Version};
 
-use super::cluster;
+use super::{cluster, example};
 
 pub(super) fn the_tour_ends_alone(version: Version) {
     let cluster = cluster(version, Options::new());
@@ -17,7 +16,7 @@ pub(super) fn the_tour_ends_alone(version: Version) {
 /// Without a word about hosts, there is a server in the process.
 #[test]
 fn the_tour_needs_nothing() {
-    the_story_is_told(&mut example());
+    the_story_is_told(&mut example("quickstart", ""));
 }
 
 fn the_story_is_told(tour: &mut Command) {
@@ -66,24 +65,10 @@ pub(super) fn the_tour_survives_the_loss_of_its_server(version: Version) {
 }
 
 fn tour(cluster: &Cluster, more: &[&str]) -> Command {
-    let mut command = example();
+    let mut command = example("quickstart", "");
     command
         .arg("--hosts")
         .arg(cluster.connect_string())
         .args(more);
     command
-}
-
-/// The example, as it is now: a run of this test alone does not build it.
-fn example() -> Command {
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", "quickstart"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status();
-    assert!(build.unwrap().success(), "the example does not build");
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/quickstart");
-    Command::new(path)
 }

@@ -79,6 +79,18 @@ pub(super) fn a_server_without_sasl_is_named_as_such(place: impl Into<Place>) {
     assert_eq!(failure, AuthFailure::SaslUnsupported);
 }
 
+pub(super) fn a_server_in_fips_mode_is_named_as_such(place: impl Into<Place>) {
+    let server = SaslServer::in_fips_mode(place.into());
+    let (user, password) = SASL_USERS[2];
+    let failure = failure(&server, DigestMd5::new(user, password));
+    let text = failure.to_string();
+    let AuthFailure::MechanismRefused { mechanism, .. } = failure else {
+        panic!("{failure:?}");
+    };
+    assert_eq!(mechanism, "DIGEST-MD5");
+    assert!(text.contains("-Dzookeeper.fips-mode=false"), "{text}");
+}
+
 /// A server that knows the users, or one without SASL.
 enum SaslServer {
     Real(Cluster),
@@ -98,7 +110,7 @@ impl SaslServer {
                     },
                 ))
             }
-            Place::Simulated(_) => panic!("these tests need a port"),
+            Place::Simulated(_) | Place::Secured(_) => panic!("these tests need a port"),
             Place::Embedded(release) => {
                 let users = Arc::new(zk_server::DigestMd5::new(SASL_USERS));
                 let builder = Server::builder().quiet().with(|options| {
@@ -110,6 +122,25 @@ impl SaslServer {
                     }
                 });
                 Self::Embedded(builder.start().unwrap())
+            }
+        }
+    }
+
+    /// One that knows the users, and lets none of them sign in by DIGEST-MD5.
+    fn in_fips_mode(place: Place) -> Self {
+        match place {
+            Place::Real(version) => {
+                let options = Options::new().sasl_digest(Sasl::Offered);
+                // Over what the testkit does for the tests' sake.
+                Self::Real(cluster(version, options.java("-Dzookeeper.fips-mode=true")))
+            }
+            Place::Simulated(_) | Place::Secured(_) => panic!("these tests need a port"),
+            Place::Embedded(release) => {
+                let users = zk_server::DigestMd5::new(SASL_USERS).fips_mode();
+                let builder = Server::builder().quiet();
+                let with =
+                    |options: zk_server::Options| options.release(release).sasl(Arc::new(users));
+                Self::Embedded(builder.with(with).start().unwrap())
             }
         }
     }

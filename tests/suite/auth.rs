@@ -144,11 +144,17 @@ pub(crate) fn a_refused_configured_credential_ends_the_client(env: &Env) {
         .auth("no-such-scheme", "x");
     let failed = Error::AuthFailed { sent: false };
     let connect = builder.connect(env.handler()).limit(LIMIT);
-    assert_eq!(connect.wait().unwrap_err(), failed);
+    let failure = AuthFailure::Credential {
+        scheme: "no-such-scheme".to_owned(),
+    };
+    let error = connect.wait().unwrap_err();
+    assert_eq!(error, Error::SignIn(failure.clone()));
+    assert!(error.to_string().contains("no-such-scheme"), "{error}");
 
     let client = env.start(&builder);
     let early = client.create("/never", b"").send();
     assert_eq!(client.until_connected().wait(), Err(failed.clone()));
+    assert_eq!(client.auth_failure(), Some(failure));
     assert_eq!(early.wait(), Err(failed.clone()));
     assert_eq!(client.state(), State::Lost);
     let error = client.exists("/").wait().unwrap_err();

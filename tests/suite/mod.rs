@@ -7,6 +7,7 @@ pub(crate) mod children;
 pub(crate) mod chroot;
 pub(crate) mod close;
 pub(crate) mod commands;
+pub(crate) mod connecting;
 pub(crate) mod create;
 pub(crate) mod data;
 pub(crate) mod errors;
@@ -14,11 +15,13 @@ pub(crate) mod limits;
 pub(crate) mod order;
 pub(crate) mod recipes;
 pub(crate) mod retry;
+pub(crate) mod sasl;
 pub(crate) mod session;
+pub(crate) mod streams;
 pub(crate) mod transactions;
 pub(crate) mod watches;
 
-pub(crate) use recipes::{caches, parties, watching};
+pub(crate) use recipes::{barriers, caches, counters, parties, queues, watching};
 
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
@@ -47,6 +50,12 @@ macro_rules! mount {
                 no_credential_is_ever_logged_or_printed
                 the_super_user_may_do_everything
                 who_am_i_lists_the_identities
+            }
+            barriers {
+                a_barrier_keeps_all_until_it_is_removed
+                a_lost_connection_does_not_hide_the_removal
+                all_enter_and_leave_a_double_barrier_together
+                entering_can_be_given_up
             }
             caches {
                 a_cache_catches_up_after_losses
@@ -97,6 +106,27 @@ macro_rules! mount {
                 the_version_is_known
                 words_are_answered
                 words_without_an_answer_are_told
+            }
+            connecting {
+                a_missing_root_path_is_warned_of
+                a_name_that_does_not_resolve_is_named
+                a_port_where_nobody_listens_is_named
+                a_server_that_hangs_up_is_named
+                a_silent_server_is_named
+                a_tls_server_is_named
+                an_http_server_is_named
+                garbage_is_survived
+                giving_up_a_connect_leaves_no_session
+                hosts_are_tried_in_the_given_order_if_asked_for
+                limited_tries_end_the_client
+                malformed_options_are_refused_at_once
+                names_are_resolved
+                set_hosts_moves_the_connection_not_the_session
+            }
+            counters {
+                a_lost_reply_does_not_add_twice
+                counters_count_in_every_format
+                nobodys_addition_is_lost
             }
             create {
                 a_node_exists_once
@@ -179,6 +209,13 @@ macro_rules! mount {
                 members_and_their_number_follow
                 shallow_members_follow_too
             }
+            queues {
+                a_queue_is_in_order
+                an_item_is_claimed_until_it_is_consumed
+                every_item_of_a_queue_is_taken_once
+                three_at_once_get_one_item
+                waiting_goes_on_after_losses
+            }
             retry {
                 a_delete_that_was_carried_out_is_done
                 a_new_session_is_used_only_by_what_does_not_depend_on_the_old
@@ -196,44 +233,47 @@ macro_rules! mount {
                 what_can_be_repeated_is
                 writes_with_a_version_are_left_to_the_caller
             }
+            sasl {
+                a_mechanism_that_blocks_is_in_nobodys_way
+                a_password_that_has_become_wrong_ends_the_client_at_the_next_connection
+                a_user_signs_in_before_anything_else_on_every_connection
+                a_wrong_password_ends_the_client
+                work_that_is_quickly_done_is_not_missed
+            }
             session {
                 a_bogus_session_is_replaced
                 a_listener_may_use_the_client
                 a_lost_connection_keeps_the_session
-                a_missing_root_path_is_warned_of
-                a_name_that_does_not_resolve_is_named
                 a_new_client_knows_its_session
                 a_panic_in_a_listener_is_contained
-                a_port_where_nobody_listens_is_named
                 a_restart_begins_a_new_session
                 a_restarted_client_does_not_resume_what_it_once_resumed
-                a_server_that_hangs_up_is_named
                 a_session_is_not_resumed_with_a_wrong_password
                 a_session_without_contact_is_given_up
-                a_silent_server_is_named
-                a_tls_server_is_named
                 an_expiry_is_lost_then_connected
-                an_http_server_is_named
                 changes_come_as_a_stream_too
                 detached_sessions_can_be_resumed
-                garbage_is_survived
-                giving_up_a_connect_leaves_no_session
-                hosts_are_tried_in_the_given_order_if_asked_for
-                limited_tries_end_the_client
                 listeners_are_called_in_order_until_removed
                 listeners_hear_each_change_once
-                malformed_options_are_refused_at_once
-                names_are_resolved
                 one_client_serves_many_threads
                 one_handler_drives_two_hundred_clients
                 servers_bound_the_session_timeout
-                set_hosts_moves_the_connection_not_the_session
                 the_deadline_moves_on_while_a_sync_keeps_alive
                 threads_make_and_close_clients_at_once
                 what_is_asked_after_the_loss_waits_for_the_next_session
                 what_is_asked_before_the_first_connection_waits
                 what_is_asked_while_suspended_waits
                 what_waits_fails_unsent_if_the_session_has_expired
+            }
+            streams {
+                a_full_stream_says_that_it_missed_something
+                a_persistent_watch_does_not_end_a_watched_get
+                a_persistent_watch_sees_everything_on_its_node
+                a_recursive_watch_sees_everything_below
+                a_watch_below_a_recursive_one_is_its_own
+                a_watched_get_does_not_end_a_persistent_watch
+                persistent_and_recursive_watches_share_a_path
+                streams_can_be_read_in_every_way
             }
             transactions {
                 a_lost_reply_leaves_the_outcome_unknown
@@ -252,24 +292,16 @@ macro_rules! mount {
             watches {
                 a_dropped_call_leaves_no_watch
                 a_failed_read_sets_no_watch
-                a_full_stream_says_that_it_missed_something
                 a_panic_in_a_watch_is_contained
-                a_persistent_watch_does_not_end_a_watched_get
-                a_persistent_watch_sees_everything_on_its_node
-                a_recursive_watch_sees_everything_below
                 a_shared_registration_lives_with_its_last_user
-                a_watch_below_a_recursive_one_is_its_own
                 a_watch_can_be_asked_again_and_again
                 a_watch_dropped_while_away_is_not_put_back
                 a_watched_exists_sees_what_comes
-                a_watched_get_does_not_end_a_persistent_watch
                 a_watched_get_sees_one_change
                 check_watches_asks_the_server
                 dropping_a_watch_removes_it_from_the_server
                 many_watches_on_a_path_each_see_the_change
-                persistent_and_recursive_watches_share_a_path
                 streams_are_removed_from_the_server
-                streams_can_be_read_in_every_way
                 streams_go_on_after_a_gap
                 thousands_of_watches_survive
                 unreadable_changes_are_not_seen
@@ -308,15 +340,16 @@ macro_rules! mount {
     };
 }
 
-/// Makes every test of the suite one of the module it is used in, once for each version of the real
-/// server, and once for ours.
+/// Makes every test of the suite, and those of faults under load, one of the module it is used in,
+/// once for each server that there is on TCP. `more` are tests of faults on ours.
 macro_rules! mount_on_all {
-    ($run:path) => {
+    ($run:path, $kind:expr $(; $more:ident)*) => {
         mod on_3_8 {
             $crate::suite::mount! {
                 [ignore = "needs a real ZooKeeper: cargo xtask test"]
                 Place::Real(zk_testkit::Version::V3_8), $run
             }
+            $crate::faults::load::mount_faults! { real $kind, zk_testkit::Version::V3_8 }
         }
 
         mod on_3_9 {
@@ -324,10 +357,21 @@ macro_rules! mount_on_all {
                 [ignore = "needs a real ZooKeeper: cargo xtask test"]
                 Place::Real(zk_testkit::Version::V3_9), $run
             }
+            $crate::faults::load::mount_faults! { real $kind, zk_testkit::Version::V3_9 }
         }
 
         mod on_zk_server {
             $crate::suite::mount! { [] Place::Embedded(zk_server::Release::V3_9), $run }
+            $crate::faults::load::mount_faults! {
+                ours $kind, zk_server::Release::V3_9 $(; $more)*
+            }
+        }
+
+        mod on_zk_server_as_before {
+            $crate::suite::mount! { [] Place::Embedded(zk_server::Release::V3_8), $run }
+            $crate::faults::load::mount_faults! {
+                ours $kind, zk_server::Release::V3_8 $(; $more)*
+            }
         }
     };
 }

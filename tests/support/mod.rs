@@ -7,6 +7,7 @@ mod place;
 mod proxy;
 mod relay;
 mod strangers;
+pub(crate) mod under;
 mod universe;
 mod words;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use zk::{
@@ -44,6 +45,7 @@ pub(crate) struct Env {
     root: String,
     /// A client without a root path: somebody else, for the clients under test.
     other: Client,
+    sasl_address: OnceLock<SocketAddr>,
     clients: Mutex<Vec<Client>>,
     proxies: Mutex<Vec<Arc<Proxy>>>,
 }
@@ -79,6 +81,7 @@ impl Env {
             handler,
             root,
             other,
+            sasl_address: OnceLock::new(),
             clients: Mutex::default(),
             proxies: Mutex::default(),
         }
@@ -102,7 +105,9 @@ impl Env {
     /// The address by which the server knows a client's machine.
     pub(crate) fn ip_of(&self, client: &Client) -> IpAddr {
         match self.place {
-            Place::Real(_) | Place::Embedded(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Place::Real(_) | Place::Embedded(_) | Place::Secured(_) => {
+                IpAddr::V4(Ipv4Addr::LOCALHOST)
+            }
             Place::Simulated(_) => words::peer_of(&self.word("cons"), session_of(client)).unwrap(),
         }
     }
@@ -123,7 +128,7 @@ impl Env {
 
     /// What clients are given to connect, root path included.
     pub(crate) fn hosts(&self) -> String {
-        self.hosts_at(self.address())
+        self.hosts_at(self.server.client_address())
     }
 
     /// The same for another way to the server.
@@ -148,13 +153,20 @@ impl Env {
 
     /// The options of a client with this test's root path.
     pub(crate) fn builder(&self) -> Builder {
-        Client::builder(self.hosts())
+        self.layered(Client::builder(self.hosts()))
+    }
+
+    fn layered(&self, mut builder: Builder) -> Builder {
+        if let Some(tls) = self.server.tls() {
+            builder.tls(tls.clone());
+        }
+        builder
     }
 
     /// The same, through a proxy, with so long a session timeout that nothing goes over the wire
     /// but what the test sends.
     pub(crate) fn builder_through(&self, proxy: &Proxy) -> Builder {
-        let mut builder = Client::builder(self.hosts_at(proxy.address()));
+        let mut builder = self.layered(Client::builder(self.hosts_at(proxy.address())));
         builder.session_timeout(Duration::from_secs(40));
         builder
     }
@@ -231,6 +243,13 @@ impl Env {
             found.is_some(),
             "the server watches {seen:?}, not {expected:?}"
         );
+    }
+
+    /// Where a server of the same kind listens that takes nobody who has not signed in by SASL.
+    pub(crate) fn sasl_address(&self) -> SocketAddr {
+        *self
+            .sasl_address
+            .get_or_init(|| self.place.sasl_server(&self.server))
     }
 
     /// Does the server still hold the session?

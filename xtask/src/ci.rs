@@ -5,7 +5,7 @@ use crate::process::{LONG, SHORT, cargo, run, succeeded, watch};
 use crate::report::{Done, Report};
 use crate::test::STRICT;
 use crate::workspace::Workspace;
-use crate::{deny, features, files, fuzz, instructions, loom, msrv, package, pure, sim};
+use crate::{deny, features, files, fuzz, instructions, loom, msrv, native, package, pure, sim};
 
 /// A step: its name, and what it does.
 type Step = (&'static str, fn(&Workspace) -> Result<Done, Error>);
@@ -50,21 +50,21 @@ fn format(_: &Workspace) -> Result<Done, Error> {
 }
 
 /// The docs that users read, and with the private items those that developers read.
-fn docs(_: &Workspace) -> Result<Done, Error> {
-    let base = [
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--all-features",
-        "--keep-going",
-    ];
+fn docs(workspace: &Workspace) -> Result<Done, Error> {
+    let base = ["doc", "--workspace", "--no-deps", "--keep-going"];
+    let of = |package| {
+        let features = native::features(workspace, package).into_iter();
+        features.map(|feature| format!("{}/{feature}", package.name))
+    };
+    let features: Vec<String> = workspace.packages.iter().flat_map(of).collect();
     let results = [&[][..], &["--document-private-items"]].map(|private| {
         let mut doc = cargo(&base);
+        doc.args(["--features", &features.join(",")]);
         doc.args(private).env("RUSTDOCFLAGS", "-D warnings");
         run(&mut doc, SHORT)
     });
     let good: Result<Vec<()>, Error> = results.into_iter().collect();
-    good.map(|_| Done::Passed(String::new()))
+    good.map(|_| Done::Passed(native::note(workspace)))
 }
 
 /// The test command of the README, as it stands there.

@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::files::{code, is_test, read, tracked};
+use crate::native;
 use crate::process::{SHORT, cargo, run};
 use crate::report::Done;
 use crate::trees;
@@ -17,7 +18,9 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<Done, Error> {
     let mut failed: Vec<&str> = Vec::new();
     for package in &workspace.packages {
         let mut clippy = cargo(&["clippy", "--package", &package.name]);
-        clippy.args(["--all-targets", "--all-features", "--", "-D", "warnings"]);
+        clippy.args(["--all-targets", "--features"]);
+        clippy.arg(native::features(workspace, package).join(","));
+        clippy.args(["--", "-D", "warnings"]);
         if run(&mut clippy, SHORT).is_err() {
             failed.push(&package.name);
         }
@@ -26,13 +29,11 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<Done, Error> {
         return Err(Error::Lints(failed.join(", ")));
     }
     Ok(Done::Passed(format!(
-        "{} packages",
-        workspace.packages.len()
+        "{} packages{}",
+        workspace.packages.len(),
+        native::note(workspace)
     )))
 }
-
-/// Features that need libraries of the system, which cargo cannot fetch: for those who have them.
-const NEED_C: [&str; 2] = ["gssapi", "sasl-gssapi"];
 
 /// Lints the library of every published package without features, with each one alone and with all
 /// of them; then looks at what a feature brings along and what it changes.
@@ -40,35 +41,38 @@ pub(crate) fn features(workspace: &Workspace) -> Result<Done, Error> {
     let mut choices = 0;
     let published = || workspace.packages.iter().filter(|it| it.published);
     for package in published() {
-        for choice in choices_of(&package.features) {
+        for choice in choices_of(&native::features(workspace, package)) {
             let mut clippy = cargo(&["clippy", "--package", &package.name, "--lib"]);
             clippy.args(["--no-default-features", "--features", &choice]);
             run(clippy.args(["--", "-D", "warnings"]), SHORT)?;
             choices += 1;
         }
     }
+    // Docs of what is behind features, and the README's code, are no tests of the default ones.
+    for package in published().filter(|package| package.features.len() > 1) {
+        let all = native::features(workspace, package).join(",");
+        let mut docs = cargo(&["test", "--quiet", "--doc", "--package", &package.name]);
+        run(
+            docs.args(["--no-default-features", "--features", &all]),
+            SHORT,
+        )?;
+    }
     let broken = trees::broken(published())? + takes_away(workspace)?;
     if broken > 0 {
         return Err(Error::Rule(broken));
     }
-    Ok(Done::Passed(format!("{choices} choices")))
+    let note = native::note(workspace);
+    Ok(Done::Passed(format!("{choices} choices{note}")))
 }
 
 /// None, each alone, and all.
-fn choices_of(features: &[String]) -> Vec<String> {
-    let known: Vec<&str> = alone(features).collect();
+fn choices_of(features: &[&str]) -> Vec<String> {
     let mut choices = vec![String::new()];
-    choices.extend(known.iter().map(|feature| (*feature).to_owned()));
-    if known.len() > 1 {
-        choices.push(known.join(","));
+    choices.extend(features.iter().map(|feature| (*feature).to_owned()));
+    if features.len() > 1 {
+        choices.push(features.join(","));
     }
     choices
-}
-
-/// Those that can be had on any machine. The default is a choice of them.
-pub(crate) fn alone(features: &[String]) -> impl Iterator<Item = &str> {
-    let features = features.iter().map(String::as_str);
-    features.filter(|feature| *feature != "default" && !NEED_C.contains(feature))
 }
 
 /// A feature only adds: no code is there because a feature is not.
@@ -104,9 +108,12 @@ mod tests {
 
     #[test]
     fn all_choices_that_a_machine_can_build_are_made() {
-        let features = ["default", "sasl-gssapi", "smol", "tokio"].map(str::to_owned);
-        assert_eq!(choices_of(&features), ["", "smol", "tokio", "smol,tokio"]);
-        assert_eq!(choices_of(&["default".to_owned()]), [""]);
+        assert_eq!(
+            choices_of(&["smol", "tokio"]),
+            ["", "smol", "tokio", "smol,tokio"]
+        );
+        assert_eq!(choices_of(&["tcp"]), ["", "tcp"]);
+        assert_eq!(choices_of(&[]), [""]);
     }
 
     #[test]

@@ -21,6 +21,9 @@ const VERSION: &str = "0.13.2";
 /// How long each target runs in `ci`.
 const CI: Duration = Duration::from_secs(20);
 
+/// How long each target runs in `nightly`.
+const NIGHTLY: Duration = Duration::from_secs(10 * 60);
+
 /// No input is longer. Deep states need many steps, but a mutation in a long input rarely matters.
 const MAX_LEN: usize = 4096;
 
@@ -104,11 +107,20 @@ pub(crate) fn fuzz(workspace: &Workspace, options: &Options<'_>) -> Result<Repor
 
 /// The step of `ci`: every target for a short time.
 pub(crate) fn short(workspace: &Workspace) -> Result<Done, Error> {
+    each(workspace, CI)
+}
+
+/// The step of `nightly`: every target for a longer one.
+pub(crate) fn long(workspace: &Workspace) -> Result<Done, Error> {
+    each(workspace, NIGHTLY)
+}
+
+fn each(workspace: &Workspace, time: Duration) -> Result<Done, Error> {
     let bench = Bench::build(workspace)?;
     let mut notes = Vec::new();
     let mut failed = Vec::new();
     for name in targets(&workspace.root)? {
-        match bench.fuzz(&name, CI) {
+        match bench.fuzz(&name, time) {
             Ok(note) => notes.push(format!("{name}: {note}")),
             Err(error @ Error::Findings { .. }) => failed.push(error.to_string()),
             Err(error) => return Err(error),
@@ -121,7 +133,7 @@ pub(crate) fn short(workspace: &Workspace) -> Result<Done, Error> {
         return Err(Error::Tests(failed.join("; ")));
     }
     Ok(Done::Passed(format!(
-        "{} targets, {CI:?} each",
+        "{} targets, {time:?} each",
         notes.len()
     )))
 }

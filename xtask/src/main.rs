@@ -3,9 +3,10 @@
 //! ```text
 //! test      what a change must pass: Rust alone, then real ZooKeeper servers
 //! ci        everything a change must pass, with nothing left out
+//! nightly   what takes longer, or needs more than every machine has
 //! ```
 //!
-//! Both are lists of steps. A step that fails does not stop the ones behind it; a [`Report`] keeps
+//! All are lists of steps. A step that fails does not stop the ones behind it; a [`Report`] keeps
 //! what became of each, and ends with a table.
 
 #![expect(clippy::print_stdout, reason = "a command speaks on its output")]
@@ -19,7 +20,10 @@ mod fuzz;
 mod fuzz_log;
 mod instructions;
 mod loom;
+mod matrix;
 mod msrv;
+mod native;
+mod nightly;
 mod package;
 mod process;
 mod pure;
@@ -45,6 +49,7 @@ cargo xtask COMMAND
                    ZK_VERSIONS   the versions of ZooKeeper to run, such as 3.8,3.9
                    ZK_STRICT=1   what is left out counts as failed
   ci [STEP..]      every check, with nothing left out; or only the steps named
+  nightly [STEP..] what takes too long for every change, or needs more than every machine has
   fuzz [TARGET..]  fuzzes the targets, or all, one after the other: docs/fuzzing.md
                    --minutes N   how long each of them runs; 1 unless given, 0.5 will do
                    --minimise    afterwards, keeps the smallest corpora that cover as much
@@ -74,6 +79,7 @@ fn run(words: &[&str]) -> Result<bool, Error> {
         ["test"] => Ok(test::test(&Workspace::load()?, false)?.finish_with_cases()),
         ["test", "--quick"] => Ok(test::test(&Workspace::load()?, true)?.finish_with_cases()),
         ["ci", steps @ ..] => Ok(ci::ci(&Workspace::load()?, steps)?.finish()),
+        ["nightly", steps @ ..] => Ok(nightly::nightly(&Workspace::load()?, steps)?.finish()),
         ["fuzz", words @ ..] => {
             let options = fuzz::Options::parse(words)?;
             Ok(fuzz::fuzz(&Workspace::load()?, &options)?.finish())

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{self, Error};
+use crate::matrix::Matrix;
 use crate::tally::Cases;
 
 /// How a step ended, unless it failed.
@@ -44,6 +45,8 @@ pub(crate) struct Report {
     pub(crate) cases: Cases,
     /// What single test cases left out, and why.
     pub(crate) gaps: Vec<String>,
+    /// What ran on which handler and server.
+    pub(crate) matrix: Matrix,
 }
 
 impl Report {
@@ -55,6 +58,7 @@ impl Report {
             rows: Vec::new(),
             cases: Cases::default(),
             gaps: Vec::new(),
+            matrix: Matrix::default(),
         }
     }
 
@@ -104,7 +108,8 @@ impl Report {
         self.good()
     }
 
-    /// Prints the table, what was left out, and last the test cases; `true` if nothing is wrong.
+    /// Prints the table, what was left out, the matrix, and last the test cases; `true` if nothing is
+    /// wrong.
     pub(crate) fn finish_with_cases(&self) -> bool {
         self.table();
         for row in self
@@ -117,11 +122,17 @@ impl Report {
         for gap in &self.gaps {
             println!("left out: {gap}");
         }
-        if self.strict && self.left_out() {
+        println!("\n{}\n", self.matrix);
+        let holes = self.matrix.gaps();
+        for hole in &holes {
+            println!("not tested: {hole}");
+        }
+        let complete = holes.is_empty() && !self.left_out();
+        if self.strict && !complete {
             println!("nothing may be left out (ZK_STRICT=1): this counts as failed");
         }
         println!("{}", self.cases);
-        self.good()
+        self.good() && (complete || !self.strict)
     }
 
     fn good(&self) -> bool {
@@ -193,6 +204,13 @@ mod tests {
         assert!(!failed.finish());
         assert_eq!(failed.names(Verdict::Failed), ["two"]);
         assert!(report(true, Ok(Done::Passed(String::new()))).finish());
+    }
+
+    #[test]
+    fn a_hole_in_the_matrix_fails_only_if_strict() {
+        let passed = || Ok(Done::Passed(String::new()));
+        assert!(report(false, passed()).finish_with_cases());
+        assert!(!report(true, passed()).finish_with_cases(), "it is empty");
     }
 
     #[test]

@@ -28,21 +28,38 @@ pub(crate) fn sim(workspace: &Workspace, arguments: &[&str]) -> Result<bool, Err
 
 /// Fresh seeds, and all planted faults.
 pub(crate) fn step(workspace: &Workspace) -> Result<Done, Error> {
+    let runs = fresh(workspace, SEEDS, LONG)?;
+    mutants(workspace)?;
+    Ok(Done::Passed(runs))
+}
+
+/// The step of `nightly`: ten times as many fresh seeds.
+pub(crate) fn long(workspace: &Workspace) -> Result<Done, Error> {
+    fresh(workspace, "10000", CAMPAIGN).map(Done::Passed)
+}
+
+/// All planted faults are found.
+pub(crate) fn mutants(workspace: &Workspace) -> Result<Done, Error> {
+    let mut last = String::new();
+    let mutants = ["--mutants", "--first", "0", "--seeds", HUNT];
+    if !run(workspace, &mutants, true, LONG, &mut last)? {
+        return Err(Error::Tests("a planted fault was not found".to_owned()));
+    }
+    Ok(Done::Passed(last))
+}
+
+/// So many seeds that nobody has had before.
+fn fresh(workspace: &Workspace, count: &str, limit: Duration) -> Result<String, Error> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH);
     let first = clock
         .map_or(0, |time| time.as_secs() * 1_000_000)
         .to_string();
     let mut last = String::new();
-    let seeds = ["--first", &first, "--seeds", SEEDS];
-    if !run(workspace, &seeds, false, LONG, &mut last)? {
+    let seeds = ["--first", &first, "--seeds", count];
+    if !run(workspace, &seeds, false, limit, &mut last)? {
         return Err(Error::Tests(format!("a campaign failed: {last}")));
     }
-    let runs = last.clone();
-    let mutants = ["--mutants", "--first", "0", "--seeds", HUNT];
-    if !run(workspace, &mutants, true, LONG, &mut last)? {
-        return Err(Error::Tests("a planted fault was not found".to_owned()));
-    }
-    Ok(Done::Passed(runs))
+    Ok(last)
 }
 
 fn run(

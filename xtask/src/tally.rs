@@ -4,7 +4,10 @@
 //! rule such a test first prints a line that has [`LEFT_OUT`] in it, and the reason behind that. With
 //! `--show-output` these lines are seen here, and the case is counted as what it is.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use crate::matrix::{self, Fate};
 
 /// What a test prints, after a name, when it leaves itself out.
 pub(crate) const LEFT_OUT: &str = ": left out, ";
@@ -71,6 +74,8 @@ pub(crate) struct Tally {
     by_hand: u64,
     /// Cases left out for another reason, and the reason.
     gaps: Vec<String>,
+    /// What became of each, by name.
+    fates: BTreeMap<String, Fate>,
 }
 
 impl Tally {
@@ -89,12 +94,16 @@ impl Tally {
             _ => {}
         }
         let Part::Successes { test } = &mut self.part else {
+            let progress = matrix::progress(line);
+            self.fates
+                .extend(progress.map(|(name, fate)| (name.to_owned(), fate)));
             return true;
         };
         if let Some(name) = section(line) {
             *test = Some(name.to_owned());
         } else if let Some((_, why)) = line.split_once(LEFT_OUT) {
             if let Some(test) = test.take() {
+                self.fates.insert(test.clone(), Fate::LeftOut);
                 if why.contains(REAL) {
                     self.waiting.push(test);
                 } else {
@@ -119,6 +128,11 @@ impl Tally {
     /// How many cases wait for a later step.
     pub(crate) fn waiting(&self) -> u64 {
         self.waiting.len() as u64 + self.ignored
+    }
+
+    /// What became of each test, by name.
+    pub(crate) fn fates(&self) -> &BTreeMap<String, Fate> {
+        &self.fates
     }
 
     /// What was left out for other reasons.
@@ -185,6 +199,8 @@ mod tests {
         assert_eq!(tally.gaps(), ["b: as 3.8 has no such request"]);
         assert_eq!(tally.cases().to_string(), "2 passed, 0 failed, 1 skipped");
         assert!(!shown.contains(&"hello"), "what passed is not shown");
+        let fates = ["a", "b"].map(|name| tally.fates()[name]);
+        assert_eq!(fates, [Fate::LeftOut; 2]);
     }
 
     #[test]

@@ -122,6 +122,7 @@ fn cases(report: &mut Report, name: &str, command: &mut Command, more: &[&str]) 
     });
     report.cases.add(tally.cases());
     report.gaps.extend_from_slice(tally.gaps());
+    report.matrix.add(tally.fates());
     if report.last() == Some(Verdict::Failed) && tally.cases().failed == 0 {
         // A program that was not built, or died, has no cases to count.
         report.cases.add(Cases {

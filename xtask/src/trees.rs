@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::error::Error;
-use crate::features::alone;
 use crate::process::{SHORT, capture, cargo};
 use crate::workspace::Package;
 
@@ -33,7 +32,9 @@ const RUNTIMES: [(&str, &[&str]); 3] = [
 pub(crate) fn broken<'a>(packages: impl Iterator<Item = &'a Package>) -> Result<usize, Error> {
     let mut broken = 0;
     for package in packages.filter(|package| package.name == FACADE) {
-        for feature in [""].into_iter().chain(alone(&package.features)) {
+        let features = package.features.iter().map(String::as_str);
+        let features = features.filter(|feature| *feature != "default");
+        for feature in [""].into_iter().chain(features) {
             let mistakes = mistakes(feature, &tree(feature)?);
             for mistake in &mistakes {
                 println!("{FACADE} with feature {feature:?} alone: {mistake}");

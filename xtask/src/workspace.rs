@@ -14,6 +14,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) dir: PathBuf,
     pub(crate) features: Vec<String>,
+    /// Those of them that need a library in C: see `native`.
+    pub(crate) native: Vec<String>,
     pub(crate) published: bool,
     pub(crate) rust_version: String,
     id: String,
@@ -103,6 +105,9 @@ fn package(value: &Value) -> Package {
             .as_object()
             .map(|features| features.keys().cloned().collect())
             .unwrap_or_default(),
+        native: texts(&value["metadata"]["native"]["features"])
+            .map(str::to_owned)
+            .collect(),
         published: value["publish"].is_null(),
         rust_version: text_of(&value["rust_version"]).to_owned(),
         id: text_of(&value["id"]).to_owned(),

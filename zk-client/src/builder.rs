@@ -196,7 +196,14 @@ impl Builder {
         self
     }
 
-    /// Puts a security layer under the protocol, such as TLS.
+    /// Encrypts every connection, such as by `Tls` of `zk-tls` (kazoo: `use_ssl`). Attempts that fail
+    /// for it go on, as a server may be mended; [`Client::last_error`] and, at its limit,
+    /// [`Error::ConnectTimeout`] say why, and each kind of failure is warned of in the log.
+    pub fn tls(&mut self, factory: impl LayerFactory + 'static) -> &mut Self {
+        self.layer(Arc::new(factory))
+    }
+
+    /// Puts a security layer under the protocol, which is shared.
     pub fn layer(&mut self, factory: Arc<dyn LayerFactory>) -> &mut Self {
         self.session.layer(factory);
         self
@@ -356,7 +363,7 @@ impl Connect {
     ///
     /// # Errors
     /// [`Error::ConnectTimeout`] at the limit; the client is closed then. As for
-    /// [`Builder::start`]; what ended the client ([`Error::AuthFailed`],
+    /// [`Builder::start`]; what ended the client ([`Error::SignIn`],
     /// [`Error::RetriesExhausted`]); [`Error::WouldDeadlock`], before anything is started, where
     /// waiting would never end.
     pub fn wait(self) -> Result<Client, Error> {
@@ -413,7 +420,8 @@ async fn connected(client: Client, limit: Duration) -> Result<Client, Error> {
         Pin::new(&mut limit).poll(cx).map(|_| None)
     });
     match in_time.await {
-        Some(up) => up?,
+        Some(Err(error)) => return Err(client.auth_failure().map_or(error, Error::SignIn)),
+        Some(Ok(())) => {}
         None => {
             return Err(Error::ConnectTimeout {
                 last: client.last_error(),
@@ -422,9 +430,11 @@ async fn connected(client: Client, limit: Duration) -> Result<Client, Error> {
     }
     if !client.root_path().is_empty() {
         let root = client.root_path().to_owned();
+        let span = client.core().span().clone();
         client.exists("/").send().on_complete(move |stat| {
             if let Ok(None) = stat {
                 tracing::warn!(
+                    parent: &span,
                     root,
                     "the root path does not exist: ensure_path(\"/\") makes it"
                 );

@@ -9,11 +9,12 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use tracing::{Span, info_span};
 use zk_proto::ServerAddr;
 use zk_session::{Cancelled, Config, ConnId, SaslWork, Session};
 
@@ -65,6 +66,10 @@ pub struct Core {
     /// The process that made it.
     process: u32,
     callbacks: Arc<AtomicUsize>,
+    /// Many of them wait.
+    is_behind: AtomicBool,
+    /// Where its log goes. It belongs to nobody's span: a client outlives what it was made for.
+    span: Span,
     inner: Mutex<Inner>,
 }
 
@@ -74,20 +79,29 @@ const MANY_CALLBACKS: usize = 10_000;
 impl Core {
     /// A core whose session begins to connect as soon as it is driven.
     pub(crate) fn new(handler: Arc<dyn Handler>, config: Arc<Config>) -> Arc<Self> {
-        let session = Session::new(config, handler.entropy(), handler.now());
+        let id = ClientId::next();
+        let span = info_span!(parent: None, "client", %id, handler = handler.name());
+        let session = span.in_scope(|| Session::new(config, handler.entropy(), handler.now()));
         let callbacks = Arc::new(AtomicUsize::new(0));
         Arc::new(Self {
-            id: ClientId::next(),
+            id,
             handler,
             process: std::process::id(),
             inner: Mutex::new(Inner::new(session, Arc::clone(&callbacks))),
             callbacks,
+            is_behind: AtomicBool::new(false),
+            span,
         })
     }
 
     /// The client's name in this process.
     pub fn id(&self) -> ClientId {
         self.id
+    }
+
+    /// The span that the client's log is in, for what its driver logs.
+    pub fn span(&self) -> &Span {
+        &self.span
     }
 
     /// THE driver's entry: runs `f` on the session. Then everything that came of it reaches those
@@ -171,7 +185,8 @@ impl Core {
     /// `false` if somebody else has just done that.
     pub(crate) fn renew(&self, config: Arc<Config>, servers: Option<&[ServerAddr]>) -> bool {
         let now = self.handler.now();
-        let mut session = Session::new(config, self.handler.entropy(), now);
+        let seed = self.handler.entropy();
+        let mut session = self.span.in_scope(|| Session::new(config, seed, now));
         if let Some(servers) = servers {
             session.set_servers(now, servers);
         }
@@ -196,8 +211,8 @@ impl Core {
         output
     }
 
-    /// Looks, and changes nothing.
-    pub(crate) fn look<R>(&self, f: impl FnOnce(&Session) -> R) -> R {
+    /// Looks, and changes nothing: not even what the driver is yet to do.
+    pub fn look<R>(&self, f: impl FnOnce(&Session) -> R) -> R {
         f(&self.lock().session)
     }
 
@@ -252,7 +267,7 @@ impl Core {
             for waker in wakes.into_iter() {
                 // A waker is code of an executor: if one panics, the others still are woken.
                 if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-                    tracing::error!(client = %self.id, "a waker panicked; the client goes on");
+                    tracing::error!(parent: &self.span, "a waker panicked; the client goes on");
                 }
             }
             drop(garbage);
@@ -273,8 +288,11 @@ impl Core {
                 self.handler.dispatch(self.id, callback);
             }
             let queued = self.callbacks_queued();
-            if queued > MANY_CALLBACKS {
-                tracing::warn!(client = %self.id, queued, "callbacks are slower than what calls them");
+            // Told once, until they have caught up.
+            if queued < MANY_CALLBACKS / 2 {
+                self.is_behind.store(false, Ordering::Relaxed);
+            } else if queued > MANY_CALLBACKS && !self.is_behind.swap(true, Ordering::Relaxed) {
+                tracing::warn!(parent: &self.span, queued, "callbacks are slower than their causes");
             }
         }
     }

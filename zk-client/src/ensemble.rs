@@ -66,7 +66,8 @@ fn apply(client: &Client, data: &[u8], newest: &mut i64) {
     let config = match EnsembleConfig::parse(&text) {
         Ok(config) => config,
         Err(error) => {
-            tracing::warn!(%error, "the ensemble's configuration is not used");
+            let span = client.core().span();
+            tracing::warn!(parent: span, %error, "the ensemble's configuration is not used");
             return;
         }
     };
@@ -78,6 +79,7 @@ fn apply(client: &Client, data: &[u8], newest: &mut i64) {
     let layered = client.config().is_layered();
     let members = usable(&config, &configured, layered);
     tracing::info!(
+        parent: client.core().span(),
         version = config.version,
         ?members,
         "the ensemble has changed"

@@ -3,7 +3,9 @@
 use zk_proto::{
     AclError, DecodeError, ErrorCode, HostsError, ModeError, OpCode, PathError, ServerAddr,
 };
-use zk_session::{ConfigError, LinkError, Outcome, Refused, RequestError, StateReason};
+use zk_session::{
+    AuthFailure, ConfigError, LinkError, Outcome, Refused, RequestError, StateReason,
+};
 
 use crate::{Doubt, RecipeError, StartError, TransactionError};
 
@@ -185,6 +187,11 @@ pub enum Error {
         /// The last server tried, and what went wrong there.
         last: Option<(ServerAddr, LinkError)>,
     },
+    /// The client could not sign in, and has ended: a server refused its credentials, or the SASL
+    /// mechanism failed. From [`Connect`](crate::Connect) only; a client that was started says it by
+    /// [`auth_failure`](crate::Client::auth_failure).
+    #[error("cannot sign in: {0}")]
+    SignIn(AuthFailure),
     /// The client gave up connecting: its reconnect policy allows no more attempts.
     #[error("gave up connecting{}", last_text(.last.as_ref()))]
     RetriesExhausted {
@@ -343,6 +350,7 @@ impl Error {
             | Self::Taken
             | Self::Start(_)
             | Self::ConnectTimeout { .. }
+            | Self::SignIn(_)
             | Self::RetriesExhausted { .. }
             | Self::CloseUnconfirmed
             | Self::Command(_)

@@ -38,6 +38,12 @@ pub enum RecipeError {
         /// The bounds, in words.
         bounds: &'static str,
     },
+    /// While this client was away others may have gone on without it.
+    #[error("others may have gone on at {path} while this client was away: begin again")]
+    Missed {
+        /// The recipe's znode.
+        path: String,
+    },
     /// The call does not fit the state that the recipe is in.
     #[error("cannot {call}: {why}")]
     WrongState {

@@ -1,27 +1,30 @@
 //! What `zk`'s handlers share: all that they ask of the operating system besides sockets, and the
 //! [`Driver`] of those that run on an async runtime.
 //!
-//! For whoever writes a handler. Programs use a handler, and need nothing of this.
+//! For whoever writes a handler, or has a loop that is to drive clients: see [`OwnLoop`]. Programs
+//! that use a handler need nothing of this.
 //!
 //! ```text
-//!  zk-handler-threads        zk-handler-tokio       zk-handler-smol
-//!        |                         |                       |
-//!        |                         +--- Runtime, Socket ---+      what differs
-//!        |                                     |
-//!        |                         Driver: one task a client      what does not
-//!        v                                     v
-//!  Workers (callbacks)   Resolver (names)   clock   Process (forks)
+//!  zk-handler-threads     zk-handler-tokio    zk-handler-smol     a loop of yours
+//!        |                      |                    |                   |
+//!        |                      +- Runtime, Socket --+                   |     what differs
+//!        |                                |                              |
+//!        |                    Driver: one task a client             OwnHandler  what does not
+//!        v                                v                              v
+//!  Workers (callbacks)     Resolver (names)     clock     Process (forks)
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod base;
+mod blocking_word;
 mod callbacks;
 pub mod clock;
 mod connect;
 mod driver;
 mod limits;
 mod link;
+mod own;
 mod process;
 mod resolve;
 mod runtime;
@@ -30,7 +33,11 @@ mod tasks;
 mod threads;
 mod word;
 
+// For a loop of one's own.
+pub use own::{OwnHandler, OwnLoop};
+
 // For every handler.
+pub use blocking_word::ask_blocking;
 pub use callbacks::Workers;
 pub use limits::Limits;
 pub use process::Process;

@@ -114,8 +114,9 @@ impl Resolver {
             .map(|ip| SocketAddr::new(ip, port))
     }
 
-    /// Looks `host` up now and calls `answer` on another thread, or here if there is no thread to
-    /// be had. `answer` is dropped instead if what this returns was dropped before.
+    /// Looks `host` up now and calls `answer` on another thread; or here, if `host` is an address
+    /// already, or if there is no thread to be had. `answer` is dropped instead if what this
+    /// returns was dropped before.
     pub fn ask(
         self: &Arc<Self>,
         host: &str,
@@ -123,6 +124,10 @@ impl Resolver {
         answer: impl FnOnce(Answer) + Send + 'static,
     ) -> Arc<Wanted> {
         let token = Arc::new(Wanted);
+        if let Some(address) = Self::literal(host, port) {
+            answer(Ok(Arc::from([address])));
+            return token;
+        }
         let wanted = Arc::downgrade(&token);
         let question = Question {
             wanted,

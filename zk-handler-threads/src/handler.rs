@@ -6,13 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
 use zk_handler_base::{
-    BlockingPool, Limits, Process, Resolve, Resolver, RunningTask, Threads, Workers, clock, lock,
+    BlockingPool, Limits, Process, Resolve, Resolver, RunningTask, Threads, Workers, ask_blocking,
+    clock, lock,
 };
 use zk_proto::ServerAddr;
 
 use crate::inbox::{Inbox, Letter};
 use crate::io_loop::{self, Surroundings, is_loop_thread};
-use crate::word;
 
 /// Drives clients on plain threads. See the [crate] for which thread runs what.
 ///
@@ -145,7 +145,7 @@ impl Handler for ThreadsHandler {
         word: [u8; 4],
         limit: Duration,
     ) -> AsyncResult<String> {
-        word::ask(
+        ask_blocking(
             &self.shared.words,
             &self.shared.around.resolver,
             server,

@@ -57,7 +57,6 @@ mod io_loop;
 mod link;
 mod output;
 mod slab;
-mod word;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::ErrorKind;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -126,7 +126,7 @@ impl Handler for TokioHandler {
             });
         };
         // Without a clock tokio panics.
-        if catch_unwind(|| runtime.timer()).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| runtime.timer())).is_err() {
             return Err(StartError::Io {
                 doing: "use the runtime's clock: build it with enable_all()",
                 kind: ErrorKind::Unsupported,

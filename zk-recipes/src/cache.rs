@@ -68,6 +68,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use zk_client::{AsyncResult, Client, Completer, Error, Listen, Payload, Stat, State};
 use zk_proto::ZnodePath;
 
+use crate::planted::Plan;
 use crate::{Changes, Pending};
 
 use engine::Engine;
@@ -163,6 +164,10 @@ impl Cache {
     /// A cache of the node at `path` and all that is below it. A malformed path is an error of
     /// [`start`](Self::start).
     pub fn new(client: &Client, path: &str) -> Self {
+        Self::with_plan(client, path, Plan::default())
+    }
+
+    fn with_plan(client: &Client, path: &str, plan: Plan) -> Self {
         let root = ZnodePath::parse(path).map_or_else(
             |_| path.to_owned(),
             |path| path.into_owned().into_cow().into_owned(),
@@ -170,10 +175,16 @@ impl Cache {
         Self {
             inner: Arc::new(Inner {
                 client: client.clone(),
-                shared: Arc::new(Shared::new(root)),
+                shared: Arc::new(Shared::new(root, plan)),
                 task: Mutex::new(Task::Unstarted),
             }),
         }
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(self, planted: crate::Planted) -> Self {
+        Self::with_plan(&self.inner.client, self.root(), Plan::of(planted))
     }
 
     /// Begins to fill the cache, and resolves when all of the tree is in it. If it was started
@@ -294,6 +305,7 @@ impl Cache {
 /// What a cache and its background task share.
 pub(crate) struct Shared {
     root: String,
+    plan: Plan,
     tree: RwLock<Tree>,
     listeners: Arc<Listeners>,
     progress: Mutex<Progress>,
@@ -309,9 +321,10 @@ struct Progress {
 }
 
 impl Shared {
-    fn new(root: String) -> Self {
+    fn new(root: String, plan: Plan) -> Self {
         Self {
             root,
+            plan,
             tree: RwLock::default(),
             listeners: Arc::default(),
             progress: Mutex::default(),

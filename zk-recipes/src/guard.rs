@@ -35,9 +35,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use zk_client::{
-    AsyncResult, Client, Error, SessionId, StateStream, SyncKeepAlive, Transaction, Zxid,
-};
+use zk_client::{AsyncResult, Error, SessionId, StateStream, SyncKeepAlive, Transaction, Zxid};
 
 use crate::Pending;
 use crate::node::{Node, Shared};
@@ -155,8 +153,13 @@ impl Guard {
         self.shared.czxid()
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        self.shared.client()
+    /// To ask whether it is held, without keeping it.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 }
 
@@ -203,6 +206,19 @@ impl Deref for LockGuard {
 
     fn deref(&self) -> &Guard {
         &self.0
+    }
+}
+
+/// A look at a guard that others may have given back.
+pub(crate) struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(crate) fn is_held(&self) -> bool {
+        loss(&self.0).is_none()
+    }
+
+    pub(crate) fn token(&self) -> Zxid {
+        self.0.czxid()
     }
 }
 

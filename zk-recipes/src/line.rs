@@ -44,7 +44,7 @@
 //! | the deadline has passed when our turn comes | nothing is granted until a proof has moved it, or the session has ended |
 //! | two nodes of one number, numbers half of all numbers apart, a number of more digits | [`RecipeError::Unordered`] |
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -52,11 +52,11 @@ use std::time::Duration;
 use zk_client::{Children, Client, Error, RecipeError, SessionId, Watch};
 use zk_proto::Sequence;
 
-use crate::Guard;
 use crate::layout::{self, LockLayout};
-use crate::node::{Name, Node, steady};
+use crate::node::{Name, Node, Shared, steady};
 use crate::planted::{Plan, Planted};
 use crate::signal::Listening;
+use crate::{Guard, Loss};
 
 /// The pause before another node is made in the same session.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -295,7 +295,7 @@ impl Spot<'_> {
     /// Waits until the other node is gone, or something else makes it worth to look again.
     pub(crate) async fn wait_for(&self, client: &Client, other: &str) -> Result<(), Error> {
         match self.watch(client, other).await? {
-            Some(watch) => self.wait_with(watch).await,
+            Some(watch) => wait_beside(self.node.shared(), [watch]).await,
             None => Ok(()),
         }
     }
@@ -315,41 +315,13 @@ impl Spot<'_> {
         }
     }
 
-    /// Waits for an event, or for the loss of our own node.
-    pub(crate) async fn wait_with(&self, mut watch: Watch) -> Result<(), Error> {
-        let own = self.node.shared();
-        let mut listening = Listening::to(own.signal());
-        poll_fn(|cx| {
-            listening.register(cx.waker());
-            if let Poll::Ready(event) = Pin::new(&mut watch).poll(cx) {
-                return Poll::Ready(event.map(drop));
-            }
-            match own.lost() {
-                Some(_) => Poll::Ready(Err(Error::TryAgain)),
-                None => Poll::Pending,
-            }
-        })
-        .await
-    }
-
     /// Our turn has come: makes it a guard as soon as it is proven that the session lives.
     pub(crate) async fn grant(self, client: &Client) -> Result<Guard, Error> {
-        let Self { line, mut node, .. } = self;
-        loop {
-            node = match Guard::new(node) {
-                Ok(guard) => return Ok(guard),
-                Err((node, crate::Loss::Unproven)) => node,
-                Err(_) => return Err(Error::TryAgain),
-            };
-            // After a long time without proofs the first one moves the deadline ahead, as there was
-            // a ping at least every third of the timeout. On a slow link it may take some.
-            let sync = client.sync(&line.path);
-            client.retry(&steady(), sync).within_session().await?;
-            if node.shared().unproven() == Some(crate::Loss::Unproven) {
-                let quarter = client.negotiated_timeout().unwrap_or_default() / 4;
-                client.sleep(quarter).await?;
-            }
-        }
+        prove(client, &self.line.path, self.node).await
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        self.node.shared()
     }
 
     /// Gives the place up, and returns when the node is gone.
@@ -357,6 +329,47 @@ impl Spot<'_> {
         match self.node.delete().await {
             Ok(()) | Err(Error::NotHeld) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+}
+
+/// Waits for an event of one of these, or for the loss of a node of ours.
+pub(crate) async fn wait_beside<const N: usize>(
+    own: &Shared,
+    mut watches: [Watch; N],
+) -> Result<(), Error> {
+    let mut listening = Listening::to(own.signal());
+    poll_fn(|cx| {
+        listening.register(cx.waker());
+        for watch in &mut watches {
+            if let Poll::Ready(event) = Pin::new(watch).poll(cx) {
+                return Poll::Ready(event.map(drop));
+            }
+        }
+        match own.lost() {
+            Some(_) => Poll::Ready(Err(Error::TryAgain)),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Makes a node a guard as soon as it is proven that its session lives. [`Error::TryAgain`] if it is
+/// lost.
+pub(crate) async fn prove(client: &Client, path: &str, mut node: Node) -> Result<Guard, Error> {
+    loop {
+        node = match Guard::new(node) {
+            Ok(guard) => return Ok(guard),
+            Err((node, Loss::Unproven)) => node,
+            Err(_) => return Err(Error::TryAgain),
+        };
+        // After a long time without proofs the first one moves the deadline ahead, as there was a
+        // ping at least every third of the timeout. On a slow link it may take some.
+        let sync = client.sync(path);
+        client.retry(&steady(), sync).within_session().await?;
+        if node.shared().unproven() == Some(Loss::Unproven) {
+            let quarter = client.negotiated_timeout().unwrap_or_default() / 4;
+            client.sleep(quarter).await?;
         }
     }
 }

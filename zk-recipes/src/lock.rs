@@ -53,7 +53,7 @@ use crate::layout::{self, LockLayout};
 use crate::line::Line;
 use crate::node::steady;
 use crate::planted::Plan;
-use crate::{LockGuard, Pending};
+use crate::{Guard, LockGuard, Pending};
 
 /// One holder at a time, in the order in which they came. See the [module](self).
 #[derive(Clone)]
@@ -142,6 +142,20 @@ impl Lock {
             let guard = line.try_enter(&client).await?;
             Ok(guard.map(LockGuard::new))
         };
+        Pending::new(&self.client, self.cancel.guard(acquire))
+    }
+
+    /// As [`acquire`](Self::acquire), for what is not held alone.
+    pub(crate) fn acquire_shared(&self) -> Pending<Guard> {
+        let (line, client) = (self.line.clone(), self.client.clone());
+        let acquire = async move { line.enter(&client).await };
+        Pending::new(&self.client, self.cancel.guard(acquire))
+    }
+
+    /// As [`try_acquire`](Self::try_acquire), for what is not held alone.
+    pub(crate) fn try_acquire_shared(&self) -> Pending<Option<Guard>> {
+        let (line, client) = (self.line.clone(), self.client.clone());
+        let acquire = async move { line.try_enter(&client).await };
         Pending::new(&self.client, self.cancel.guard(acquire))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zk_client::{Client, Error, SessionId};
+use zk_client::{BackoffPolicy, Client, Error, Outcome, SessionId, SyncKeepAlive};
 
 /// The pause between two attempts to delete a node.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,6 +26,8 @@ pub(crate) struct Mine {
     losses: u64,
     /// It is known to exist; or is to be left alone.
     known: Known,
+    /// Keeps the session's deadline in the future, for those who are asked whether they hold it.
+    keep_alive: Option<SyncKeepAlive>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,7 +47,13 @@ impl Mine {
             mark: None,
             losses: client.stats().session.losses,
             known: Known::Maybe,
+            keep_alive: None,
         }
+    }
+
+    /// From now on [`is_live`](Self::is_live) can tell.
+    pub(crate) fn keep_alive(&mut self) {
+        self.keep_alive = Some(self.client.keep_alive_by_sync());
     }
 
     /// A node that others may have in its place, told by its data.
@@ -61,6 +69,104 @@ impl Mine {
 
     pub(crate) fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// The last part of its path.
+    pub(crate) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Makes it. Its path has to be unique.
+    pub(crate) async fn create(&mut self, data: &str) -> Result<(), Error> {
+        let client = self.client.clone();
+        loop {
+            let create = client.create(&self.path, data).ephemeral();
+            match create.in_session(self.session).await {
+                // It exists only if an attempt before was carried out.
+                Ok(_) | Err(Error::NodeExists) => {
+                    self.known = Known::Made;
+                    return Ok(());
+                }
+                Err(error) => pause(&client, error).await?,
+            }
+        }
+    }
+
+    /// Deletes it, and another node with it if one is given that there is. That the session has
+    /// ended is fine.
+    pub(crate) async fn delete_with(&mut self, mut other: Option<String>) -> Result<(), Error> {
+        let client = self.client.clone();
+        loop {
+            let transaction = client.transaction().delete(&self.path);
+            let transaction = match &other {
+                Some(other) => transaction.delete(other),
+                None => transaction,
+            };
+            match transaction.commit().in_session(self.session).await {
+                Ok(_) | Err(Error::SessionExpired { .. }) => break,
+                Err(Error::Transaction(error)) => match (error.index(), error.cause()) {
+                    (0, Error::NoNode) => break,
+                    (1, Error::NoNode) => other = None,
+                    (_, error) => return Err(error.clone()),
+                },
+                Err(error) => pause(&client, error).await?,
+            }
+        }
+        self.known = Known::Gone;
+        Ok(())
+    }
+
+    /// Is it there, and not another one in its place?
+    pub(crate) async fn is_there(&self) -> Result<bool, Error> {
+        self.look().await
+    }
+
+    /// The same, for whoever does not want to wait for it here.
+    pub(crate) fn look(&self) -> impl Future<Output = Result<bool, Error>> + Send + use<> {
+        let (client, path) = (self.client.clone(), self.path.clone());
+        let (mark, session) = (self.mark.clone(), self.session);
+        async move {
+            let get = client.get(&path).synced();
+            let (data, stat) = match client.retry(&BackoffPolicy::new(), get).await {
+                Err(Error::NoNode) => return Ok(false),
+                found => found?,
+            };
+            let marked = mark.is_none_or(|mark| data == *mark.as_bytes());
+            Ok(marked && stat.ephemeral_owner == session)
+        }
+    }
+
+    /// Deletes it, which is not to be done to another one in its place.
+    ///
+    /// # Errors
+    /// [`Error::NotHeld`] if it was gone before.
+    pub(crate) async fn delete(&mut self) -> Result<(), Error> {
+        let client = self.client.clone();
+        let mut doubt = false;
+        loop {
+            if doubt && !self.is_there().await? {
+                break;
+            }
+            match client
+                .delete(&self.path)
+                .urgent()
+                .in_session(self.session)
+                .await
+            {
+                Ok(()) => break,
+                Err(Error::NoNode | Error::SessionExpired { .. }) if doubt => break,
+                Err(Error::NoNode | Error::SessionExpired { .. }) => {
+                    self.known = Known::Gone;
+                    return Err(Error::NotHeld);
+                }
+                Err(error) => {
+                    doubt |= error.outcome() == Some(Outcome::Unknown);
+                    pause(&client, error).await?;
+                }
+            }
+        }
+        self.known = Known::Gone;
+        Ok(())
     }
 
     /// It exists.
@@ -102,6 +208,18 @@ impl Drop for Mine {
             Known::Maybe | Known::Made => remains.delete(),
         }
     }
+}
+
+/// After an error that may pass: what is sent next waits for the connection; only a server that
+/// has refused needs a pause. Gives back any other error.
+pub(crate) async fn pause(client: &Client, error: Error) -> Result<(), Error> {
+    if matches!(error, Error::ConnectionLoss { .. } | Error::Timeout { .. }) {
+        return Ok(());
+    }
+    if error.is_retryable() {
+        return client.sleep(PAUSE).await;
+    }
+    Err(error)
 }
 
 /// What is to be deleted.

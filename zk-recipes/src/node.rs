@@ -19,7 +19,7 @@ use crate::planted::{Plan, Planted};
 use crate::signal::Signal;
 
 /// The pause before a write is sent again that no server takes at the moment.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// How recipes repeat what may pass: soon, and without end. While the connection is away nothing is
 /// repeated, as requests wait for it.

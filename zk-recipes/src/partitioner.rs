@@ -77,6 +77,7 @@ use std::time::Duration;
 use zk_client::{AsyncResult, Client, Error, Zxid};
 
 use crate::cell::{Cell, Seen};
+use crate::planted::Plan;
 use crate::{Changes, LockGuard, Pending, ShallowParty};
 
 use engine::Engine;
@@ -96,6 +97,7 @@ pub struct SetPartitioner {
     identifier: String,
     time_boundary: Duration,
     divide: Divide,
+    plan: Plan,
 }
 
 type Divide = Arc<dyn Fn(Share<'_>) -> Vec<String> + Send + Sync>;
@@ -144,7 +146,15 @@ impl SetPartitioner {
             identifier: client.identity().to_owned(),
             time_boundary: TIME_BOUNDARY,
             divide: Arc::new(deal),
+            plan: Plan::default(),
         }
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: crate::Planted) -> Self {
+        self.plan = Plan::of(planted);
+        self
     }
 
     /// Its name among the members. Programs of kazoo need another one each.

@@ -5,12 +5,17 @@
 mod barrier;
 mod caches;
 mod counter;
+mod double_barrier;
 mod guards;
+mod herd;
+mod locking_queue;
 mod locks;
 mod members;
 mod partitions;
+mod queue;
 mod races;
 mod rig;
+mod shared;
 mod stage;
 mod universe;
 mod watches;

@@ -1,5 +1,14 @@
-//! The SASL mechanism that ZooKeeper speaks without Kerberos, without I/O: DIGEST-MD5 (RFC 2831)
-//! with the quality of protection `auth`, for clients and for servers.
+//! The SASL mechanisms that ZooKeeper speaks: DIGEST-MD5 (RFC 2831) with the quality of protection
+//! `auth`, for clients and for servers, without I/O; and for clients, if that is wanted, GSSAPI with
+//! Kerberos tickets, by the system's library.
+//!
+//! | kazoo's `sasl_options` | here |
+//! |---|---|
+//! | `"mechanism": "DIGEST-MD5"`, `"username"`, `"password"` | `DigestMd5::new(username, password)` |
+//! | `"mechanism": "GSSAPI"` | `Gssapi::new()` |
+//! | `"service"` | `Gssapi::service`; for DIGEST-MD5 it is `zookeeper` everywhere |
+//! | `"principal"` | `Gssapi::principal` |
+//! | `auth_data` with the scheme `sasl`, deprecated there | `DigestMd5` |
 //!
 //! DIGEST-MD5 is deprecated cryptography (RFC 6331), here because servers offer nothing better for
 //! names and passwords: use it within TLS, or where nobody listens.
@@ -33,6 +42,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `client` (default) | `DigestMd5`, the mechanism as `zk-session` takes it |
+//! | `gssapi` | `Gssapi`, Kerberos for clients; needs the system's Kerberos library, in C: on Debian `libkrb5-dev` and `libclang-dev` to build, `libgssapi-krb5-2` to run |
 
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
@@ -41,12 +51,16 @@
 mod client;
 mod directives;
 mod error;
+#[cfg(feature = "gssapi")]
+mod gssapi;
 mod proof;
 pub mod server;
 
 #[cfg(feature = "client")]
 pub use client::DigestMd5;
 pub use error::Error;
+#[cfg(feature = "gssapi")]
+pub use gssapi::Gssapi;
 
 /// What every ZooKeeper server calls itself in the exchange, and by default its realm.
 pub const SERVER_NAME: &str = "zk-sasl-md5";

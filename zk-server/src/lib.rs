@@ -68,6 +68,7 @@
 //! |---|---|
 //! | `tcp` (default) | [`Server`], and the program `zk-server` |
 //! | `sasl` | `DigestMd5`: users who sign in by name and password |
+//! | `tls` | `Acceptor`: a second port, for clients with TLS |
 
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
@@ -145,3 +146,5 @@ mod tcp;
 // The server on a port.
 #[cfg(feature = "tcp")]
 pub use tcp::{Server, ServerBuilder, SetupError, StartError};
+#[cfg(feature = "tls")]
+pub use zk_tls::server::{Acceptor, AcceptorBuilder, Certificates};

@@ -179,7 +179,10 @@ fn bucket(tick: Duration, now: Duration, timeout: Duration) -> u64 {
 }
 
 fn end_of(tick: Duration, bucket: u64) -> Duration {
-    tick.saturating_mul(u32::try_from(bucket).unwrap_or(u32::MAX))
+    // Not by `Duration::saturating_mul`: after 49 days there are more ticks of a millisecond than it
+    // takes, and every session would be over.
+    let nanos = tick.as_nanos().saturating_mul(bucket.into());
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -208,6 +211,18 @@ mod tests {
             assert_eq!(sessions.pop_expired(at), Some(A));
             assert_eq!(sessions.pop_expired(at), None);
             assert!(!sessions.is_alive(A));
+        }
+    }
+
+    #[test]
+    fn sessions_live_as_long_when_the_server_has_run_for_years() {
+        for years in [0, 1, 100] {
+            let mut sessions = Sessions::new(ms(1));
+            let now = ms(years * 365 * 86_400_000);
+            sessions.add(now, A, ms(5000), None);
+            assert_eq!(sessions.next_expiry(), Some(now + ms(5001)), "{years}");
+            assert_eq!(sessions.pop_expired(now + ms(5000)), None);
+            assert_eq!(sessions.pop_expired(now + ms(5001)), Some(A));
         }
     }
 

@@ -14,6 +14,7 @@ use zk_proto::{OpCode, SessionId};
 use crate::{ConnId, Fault, Matcher, Options, Standalone};
 
 mod event_loop;
+mod security;
 mod setup;
 
 use event_loop::{Command, EventLoop};
@@ -29,6 +30,7 @@ pub use setup::SetupError;
 /// ```
 pub struct Server {
     addr: SocketAddr,
+    secure_addr: Option<SocketAddr>,
     commands: mpsc::Sender<Command>,
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
@@ -42,6 +44,8 @@ pub struct ServerBuilder {
     quiet: bool,
     seed: Option<[u8; 32]>,
     nodes: Vec<(String, Vec<u8>)>,
+    gate: Option<security::Gate>,
+    secure_port: u16,
 }
 
 /// Why a server did not start.
@@ -86,6 +90,8 @@ impl Server {
             quiet: false,
             seed: None,
             nodes: Vec::new(),
+            gate: None,
+            secure_port: 0,
         }
     }
 
@@ -97,6 +103,18 @@ impl Server {
     /// What clients connect to: `address:port`.
     pub fn hosts(&self) -> String {
         self.addr.to_string()
+    }
+
+    /// Where it listens for clients with TLS, if it does.
+    #[cfg(feature = "tls")]
+    pub fn secure_addr(&self) -> Option<SocketAddr> {
+        self.secure_addr
+    }
+
+    /// What clients with TLS connect to, if they can: `address:port`.
+    #[cfg(feature = "tls")]
+    pub fn secure_hosts(&self) -> Option<String> {
+        self.secure_addr.map(|addr| addr.to_string())
     }
 
     /// Lets something go wrong with the next request that matches.
@@ -240,6 +258,7 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("addr", &self.addr)
+            .field("secure_addr", &self.secure_addr)
             .finish_non_exhaustive()
     }
 }
@@ -298,6 +317,31 @@ impl ServerBuilder {
         self
     }
 
+    /// Listens for clients with TLS on a second port, which
+    /// [`secure_hosts`](Server::secure_hosts) tells. Needs the feature `tls`.
+    ///
+    /// ```no_run
+    /// use zk_server::{Acceptor, Server};
+    ///
+    /// let tls = Acceptor::from_files("server.pem", "server.key").build()?;
+    /// let server = Server::builder().tls(tls).start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, acceptor: zk_tls::server::Acceptor) -> Self {
+        self.gate = Some(acceptor);
+        self
+    }
+
+    /// The port for clients with TLS. Default: one that the system picks.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn secure_port(mut self, port: u16) -> Self {
+        self.secure_port = port;
+        self
+    }
+
     /// Does not say on the standard error that everything is in memory.
     #[must_use]
     pub fn quiet(mut self) -> Self {
@@ -314,20 +358,23 @@ impl ServerBuilder {
         reason = "here the server meets clock and threads"
     )]
     pub fn start(self) -> Result<Server, StartError> {
-        let listen = |source| StartError::Listen {
-            addr: self.addr,
-            source,
+        let (mut listener, addr) = listen(self.addr)?;
+        let (mut secure, secure_addr) = match self.gate {
+            None => (None, None),
+            Some(gate) => {
+                let (listener, addr) = listen(SocketAddr::new(self.addr.ip(), self.secure_port))?;
+                (Some((listener, gate)), Some(addr))
+            }
         };
-        let mut listener = TcpListener::bind(self.addr).map_err(listen)?;
-        let addr = listener.local_addr().map_err(listen)?;
         let now = Instant::now();
         let seed = self.seed.unwrap_or_else(setup::random_seed);
         let mut server = Standalone::new(Arc::new(self.options), seed, now, SystemTime::now());
         setup::create_nodes(&mut server, now, self.nodes)?;
         let poll = Poll::new().map_err(StartError::Loop)?;
         let (commands, inbox) = mpsc::channel();
-        let waker = EventLoop::register(&poll, &mut listener).map_err(StartError::Loop)?;
-        let event_loop = EventLoop::new(poll, listener, server, inbox);
+        let second = secure.as_mut().map(|(listener, _)| listener);
+        let waker = EventLoop::register(&poll, &mut listener, second).map_err(StartError::Loop)?;
+        let event_loop = EventLoop::new(poll, listener, secure, server, inbox);
         let thread = std::thread::Builder::new()
             .name("zk-server".to_owned())
             .spawn(move || event_loop.run())
@@ -337,10 +384,20 @@ impl ServerBuilder {
         }
         Ok(Server {
             addr,
+            secure_addr,
             commands,
             waker: Arc::new(waker),
             thread: Some(thread),
         })
+    }
+}
+
+fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(addr);
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    match bound {
+        Ok((addr, listener)) => Ok((listener, addr)),
+        Err(source) => Err(StartError::Listen { addr, source }),
     }
 }
 

@@ -150,7 +150,11 @@ impl Backoff {
 
     /// The next delay, never more than `cap`, without counting an attempt.
     pub fn pause(&mut self, rng: &mut Rng, cap: Duration) -> Duration {
-        let wait = rng.jittered(self.next.min(cap), self.policy.jitter);
+        // What chance adds does not go beyond the cap, and is not cut off there: then many would
+        // come at the same moment.
+        let most = scale(cap, 1.0 / (1.0 + self.policy.jitter));
+        let wait = rng.jittered(self.next.min(most), self.policy.jitter);
+        let wait = wait.min(cap);
         self.next = scale(self.next, self.policy.factor).min(self.policy.max_delay);
         wait
     }

@@ -5,6 +5,8 @@ use std::io;
 
 use zk_proto::{DecodeError, ErrorCode, Xid, Zxid};
 
+use crate::LayerError;
+
 /// Why [`Session::submit`](crate::Session::submit) did not take a request. Nothing was queued and
 /// nothing will be sent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -177,9 +179,10 @@ pub enum LinkError {
     #[error("the server has gone silent")]
     Silent,
     /// The server closed the connection instead of answering the connect request. It may be
-    /// without quorum, behind what this session has seen, or full (maxClientCnxns).
+    /// without quorum, behind what this session has seen, or full (maxClientCnxns); and the port of a
+    /// Java server that wants TLS says nothing to a client without.
     #[error(
-        "the server closed the connection instead of taking the session: it has no quorum, lags behind what this session has seen, or has too many connections"
+        "the server closed the connection instead of taking the session: it has no quorum, lags behind what this session has seen, has too many connections, or wants TLS on this port"
     )]
     Declined,
     /// The server refused with this code; [`ErrorCode::NOT_READ_ONLY`] comes from a read-only
@@ -269,24 +272,6 @@ pub enum ProtocolError {
     /// A frame that is too large and is no reply to a request.
     #[error("frame of {0} bytes")]
     TooLarge(usize),
-}
-
-/// Why a [`Layer`](crate::Layer) cannot go on.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{message}")]
-#[non_exhaustive]
-pub struct LayerError {
-    /// What happened and what to do, for a person.
-    pub message: String,
-}
-
-impl LayerError {
-    /// An error that reads `message`.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-        }
-    }
 }
 
 /// Why a [`Mechanism`](crate::Mechanism) cannot go on.

@@ -73,15 +73,13 @@ mod watch;
 pub use backoff::{Backoff, BackoffPolicy};
 pub use call::{Call, Cancelled, Submitted};
 pub use config::{Config, ConfigBuilder, ConfigError, GiveUp};
-pub use error::{
-    LayerError, LinkError, Outcome, ProtocolError, Refused, RequestError, SaslError, Stranger,
-};
+pub use error::{LinkError, Outcome, ProtocolError, Refused, RequestError, SaslError, Stranger};
 pub use event::{
     Action, AuthFailure, CloseOutcome, Event, Notice, State, StateReason, TimeoutReason,
     WatchedEvent,
 };
 pub use id::{ConnId, RequestId, TimerId, WatchId};
-pub use layer::{Layer, LayerFactory};
+pub use layer::{Layer, LayerError, LayerErrorKind, LayerFactory};
 pub use liveness::KeepAlive;
 #[cfg(zk_planted)]
 pub use planted::Planted;

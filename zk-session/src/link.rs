@@ -12,12 +12,16 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use tracing::Span;
 use zk_proto::{FrameDecoder, ServerAddr, SessionId, Xid, Zxid};
 
 use crate::{ConnId, Layer, LayerError, LinkError, Stranger, sasl};
 
 /// No answer to a connect request is longer than this.
 pub(crate) const MAX_GREETING: usize = 4096;
+
+/// Memory that each buffer of a security layer may keep while there is little to do.
+const KEPT: usize = 4 << 10;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +75,8 @@ pub(crate) struct Link {
     /// Bytes of the handshake, to be sent before anything else.
     pub(crate) out: Vec<u8>,
     pub(crate) security: Option<Security>,
+    /// Where its log goes.
+    pub(crate) span: Span,
 }
 
 impl Link {
@@ -80,6 +86,7 @@ impl Link {
         purpose: Purpose,
         budget: Instant,
         layer: Option<Box<dyn Layer>>,
+        span: Span,
     ) -> Self {
         Self {
             conn,
@@ -94,6 +101,7 @@ impl Link {
             decoder: Some(FrameDecoder::new(MAX_GREETING)),
             out: Vec::new(),
             security: layer.map(Security::new),
+            span,
         }
     }
 
@@ -123,8 +131,13 @@ impl Link {
         }
     }
 
-    /// The reason when the server closes the connection during the handshake.
+    /// The reason when the transport has ended.
     pub(crate) fn closed_early(&self, kind: std::io::ErrorKind) -> LinkError {
+        let is_up = !matches!(self.stage, Stage::Connecting);
+        let security = self.security.as_ref().filter(|_| is_up);
+        if let Some(error) = security.and_then(|security| security.layer.closed()) {
+            return LinkError::Layer(error);
+        }
         match self.stage {
             Stage::Greeting { sent: Some(_), .. } => match self.decoder.as_ref() {
                 Some(decoder) if decoder.buffered() > 0 => {
@@ -179,13 +192,20 @@ impl Security {
         self.layer.flush(&mut self.wire);
     }
 
-    /// Takes what arrived; gives the decoded bytes.
-    pub(crate) fn decode(&mut self, data: &[u8]) -> Result<&[u8], LayerError> {
+    /// Takes what arrived; gives the decoded bytes, and why there will be no more.
+    pub(crate) fn decode(&mut self, data: &[u8]) -> (&[u8], Option<LayerError>) {
         self.plain_in.clear();
-        self.layer
-            .decode(data, &mut self.plain_in, &mut self.wire)?;
-        self.layer.flush(&mut self.wire);
-        Ok(&self.plain_in)
+        if data.len() < KEPT {
+            self.plain_in.shrink_to(KEPT);
+        }
+        let end = self
+            .layer
+            .decode(data, &mut self.plain_in, &mut self.wire)
+            .err();
+        if end.is_none() {
+            self.layer.flush(&mut self.wire);
+        }
+        (&self.plain_in, end)
     }
 
     pub(crate) fn is_established(&self) -> bool {
@@ -210,6 +230,9 @@ impl Security {
         } else {
             self.layer.encode(&self.plain_out, out)
         };
+        if self.plain_out.len() < KEPT {
+            self.plain_out.shrink_to(KEPT);
+        }
         self.plain_out.clear();
         result
     }

@@ -2,11 +2,13 @@
 
 mod active;
 mod closing;
+mod complaints;
 mod handshake;
 mod lifecycle;
 mod look;
 mod probe;
 mod restore;
+mod spans;
 mod stats;
 mod submit;
 mod timeout;
@@ -17,7 +19,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zk_proto::{Lent, Password, ServerAddr, SessionId, Zxid};
+use zk_proto::{Lent, Password, ServerAddr, SessionId, Xid, Zxid};
 
 use crate::backoff::Backoff;
 use crate::link::{Link, Purpose, Stage};
@@ -94,6 +96,8 @@ pub struct Session {
     /// It has just been allowed to, at a time that is not known yet.
     reads_again: bool,
     ping_sent: Option<Instant>,
+    /// The request in flight whose round trip is measured, and when it was sent.
+    timed: Option<(Xid, Instant)>,
     credentials: Vec<Credential>,
     /// Credentials whose replies are awaited.
     offered: VecDeque<(RequestId, Credential)>,
@@ -105,7 +109,13 @@ pub struct Session {
     /// The server did not know removeWatches.
     cannot_unwatch: bool,
     last_error: Option<(ServerAddr, LinkError)>,
+    /// The operator knows that no server can be reached.
+    outage_told: bool,
+    /// And that servers do not take the watches.
+    refusal_told: bool,
+    complaints: complaints::Complaints,
     counters: stats::Counters,
+    spans: spans::Spans,
 }
 
 /// The session as the servers know it.
@@ -209,6 +219,7 @@ impl Session {
             reading_since: None,
             reads_again: false,
             ping_sent: None,
+            timed: None,
             credentials,
             offered: VecDeque::new(),
             closing: None,
@@ -218,7 +229,11 @@ impl Session {
             last_zxid: Zxid::ZERO,
             cannot_unwatch: false,
             last_error: None,
+            outage_told: false,
+            refusal_told: false,
+            complaints: complaints::Complaints::default(),
             counters: stats::Counters::default(),
+            spans: spans::Spans::new(),
         };
         session.attempt();
         session
@@ -255,17 +270,16 @@ impl Session {
         let Some(decoder) = &mut link.decoder else {
             return;
         };
-        match &mut link.security {
-            None => decoder.push(data),
-            Some(security) => match security.decode(data) {
-                Ok(plain) => decoder.push(plain),
-                Err(error) => {
-                    self.drop_link(LinkError::Layer(error), true);
-                    return;
-                }
-            },
-        }
+        let Some(security) = &mut link.security else {
+            decoder.push(data);
+            return self.read_frames();
+        };
+        let (plain, end) = security.decode(data);
+        decoder.push(plain);
         self.read_frames();
+        if let Some(error) = end.filter(|_| self.has_link(conn)) {
+            self.drop_link(LinkError::Layer(error), true);
+        }
     }
 
     /// A buffer of [`lend`](Self::lend) comes back, with bytes that have arrived in it.

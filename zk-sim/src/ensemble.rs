@@ -9,11 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 use zk_proto::SessionId;
 use zk_server::{ConnId, Ensemble, MemberId, Output, Peer, PeerMessage, Txn, TxnKind};
 
+use crate::check::CommittedLog;
 use crate::executor::lock;
+use crate::log::committed_log;
 use crate::server::{Message, ServerConn, ServerOutput, SimServer};
 use crate::sim::ServerHandle;
-
-mod log;
 
 /// One member of an ensemble on its machine. When that crashes, the member keeps what it has
 /// logged. See [`Sim::ensemble`](crate::Sim::ensemble).
@@ -256,6 +256,11 @@ impl EnsembleHandle {
     /// Everything that was committed, in order, and when the first member knew it.
     pub fn commits(&self) -> Vec<(Duration, Arc<Txn>)> {
         lock(&self.record).commits.clone()
+    }
+
+    /// The same for the checks.
+    pub fn committed_log(&self) -> CommittedLog {
+        committed_log(&self.commits())
     }
 
     /// When which member has applied the end of which session.

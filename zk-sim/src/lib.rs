@@ -97,6 +97,7 @@ mod ensemble;
 mod error;
 mod executor;
 mod handler;
+mod log;
 mod machine;
 mod net;
 mod network;

@@ -121,8 +121,10 @@ impl Machine {
 
     /// Resolves when so much time has passed on its steady clock.
     pub fn sleep(&self, time: Duration) -> Sleep {
+        let now = self.now();
+        let never = || now + Duration::from_secs(u32::MAX.into());
         Sleep {
-            until: self.now() + time,
+            until: now.checked_add(time).unwrap_or_else(never),
             machine: self.clone(),
         }
     }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zk_server::{ConnId, Options, Output, Standalone, Txn};
 
+use crate::check::CommittedLog;
+use crate::log::committed_log;
 use crate::server::{ServerConn, ServerOutput, SimServer};
 
 /// A ZooKeeper server that is alone. When its machine crashes it keeps its data and its sessions, as
@@ -41,6 +43,11 @@ impl StandaloneServer {
     /// Everything that was committed, in order, and when.
     pub fn commits(&self) -> &[(Duration, Arc<Txn>)] {
         &self.commits
+    }
+
+    /// The same for the checks.
+    pub fn committed_log(&self) -> CommittedLog {
+        committed_log(&self.commits)
     }
 
     /// Takes down what was committed.

@@ -12,6 +12,12 @@ use zk_recipes::{Guard, LockGuard, Pending};
 
 use crate::recipes::Program;
 
+/// Something that was granted, and when, in true time. Whoever asked may look later.
+pub(crate) struct Grant {
+    pub(crate) held: Held,
+    pub(crate) at: Duration,
+}
+
 /// Something held.
 pub(crate) enum Held {
     /// By nobody else.
@@ -70,6 +76,24 @@ impl Book {
         terms.len() - 1
     }
 
+    /// Somebody was certain of it at this moment.
+    pub(crate) fn seen(&self, who: &str, token: Zxid, at: Duration) {
+        let known = self
+            .terms()
+            .iter()
+            .position(|term| term.token == Some(token));
+        let number = known.unwrap_or_else(|| {
+            self.open(Term {
+                who: who.to_owned(),
+                token: Some(token),
+                node: String::new(),
+                from: at,
+                to: at,
+            })
+        });
+        self.extend(number, at);
+    }
+
     fn extend(&self, at: usize, to: Duration) {
         let term = &mut self.terms()[at];
         term.to = term.to.max(to);
@@ -87,7 +111,7 @@ impl Book {
                 shared.as_ref().filter(|_| term.token.is_some()),
             ];
             for rival in rivals.into_iter().flatten() {
-                if rival.to > term.from {
+                if rival.to > term.from && term.to > term.from {
                     return Err(format!("two hold it at once: {rival:?} and {term:?}"));
                 }
             }
@@ -144,8 +168,40 @@ impl Book {
 
 /// How something is taken: blocking, or only at once.
 pub(crate) enum Taking {
-    Blocking(Pending<Held>),
-    AtOnce(Pending<Option<Held>>),
+    Blocking(Pending<Grant>),
+    AtOnce(Pending<Option<Grant>>),
+}
+
+/// Takes down when something is granted.
+pub(crate) fn granted<T: Send + 'static>(
+    program: &Program,
+    client: &Client,
+    pending: Pending<T>,
+    held: fn(T) -> Held,
+) -> Pending<Grant> {
+    let machine = program.machine.clone();
+    Pending::new(client, async move {
+        let held = held(pending.await?);
+        let at = machine.sim_now();
+        Ok(Grant { held, at })
+    })
+}
+
+/// The same for what may not be granted.
+pub(crate) fn granted_at_once<T: Send + 'static>(
+    program: &Program,
+    client: &Client,
+    pending: Pending<Option<T>>,
+    held: fn(T) -> Held,
+) -> Pending<Option<Grant>> {
+    let machine = program.machine.clone();
+    Pending::new(client, async move {
+        let at = |held| Grant {
+            held,
+            at: machine.sim_now(),
+        };
+        Ok(pending.await?.map(held).map(at))
+    })
 }
 
 /// Takes something, holds it for a while, gives it back: until the faults are over.
@@ -165,7 +221,7 @@ pub(crate) async fn contend(
             Taking::Blocking(pending) => give_up(&mut program, pending, &cancel).await,
         };
         match held {
-            Ok(Some(held)) => hold(&mut program, &client, &book, register, held).await,
+            Ok(Some(grant)) => hold(&mut program, &client, &book, register, grant).await,
             Ok(None) => program.world.count("in vain"),
             Err(Error::Timeout { .. } | Error::Cancelled) => program.world.count("given up"),
             Err(error) => program.world.broken(format!("taking it failed: {error:?}")),
@@ -180,9 +236,9 @@ pub(crate) async fn contend(
 /// Waits for it, or gives it up in one of all ways.
 async fn give_up(
     program: &mut Program,
-    pending: Pending<Held>,
+    pending: Pending<Grant>,
     cancel: &impl Fn(),
-) -> Result<Option<Held>, Error> {
+) -> Result<Option<Grant>, Error> {
     let limit = program.rng.duration(Duration::ZERO, Duration::from_secs(6));
     // Some are short enough to come between any two steps.
     let limit = limit.mul_f64(program.rng.unit().powi(3));
@@ -204,22 +260,22 @@ async fn give_up(
     }
 }
 
-async fn hold(
+/// Holds it for a while, writes down for how long it was certain of it, and gives it back.
+pub(crate) async fn hold(
     program: &mut Program,
     client: &Client,
     book: &Book,
     register: Option<&'static str>,
-    held: Held,
+    Grant { held, at }: Grant,
 ) {
     let (world, machine) = (program.world.clone(), program.machine.clone());
     world.count("held");
-    let now = machine.sim_now();
     let number = book.open(Term {
         who: program.name.clone(),
         token: held.token(),
         node: held.guard().znode().to_owned(),
-        from: now,
-        to: now,
+        from: at,
+        to: at,
     });
     let time = program.rng.duration(Duration::ZERO, Duration::from_secs(4));
     // Some hold it for so long that their session may end.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zk_proto::{Password, ServerAddr, SessionId, Zxid};
-use zk_session::{LinkError, Session, State};
+use zk_session::{AuthFailure, LinkError, Session, State};
 
 use crate::async_result::Slot;
 use crate::core::{Listen, ListenerId, StateChange, Ticket};
-use crate::{AsyncResult, Client, Core, EventStream, StateStream, Stats};
+use crate::{AsyncResult, Client, ClientId, Core, EventStream, StateStream, Stats};
 
 /// The session's state.
 impl Client {
@@ -33,6 +33,11 @@ impl Client {
             inner.until_connected(slot);
             Ticket::NONE
         })
+    }
+
+    /// Why the client could not sign in, if that has ended it.
+    pub fn auth_failure(&self) -> Option<AuthFailure> {
+        self.core().enter(|inner| inner.auth_failure().cloned())
     }
 
     /// Calls `f` at every change of the session's state until it is removed: in order with the
@@ -95,6 +100,11 @@ impl Client {
                 .last_error()
                 .map(|(at, why)| (at.clone(), why.clone()))
         })
+    }
+
+    /// The client's name in this process: in the spans of its log, and in its metrics.
+    pub fn id(&self) -> ClientId {
+        self.core().id()
     }
 
     /// What the client has done, and what waits in it.

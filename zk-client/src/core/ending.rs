@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zk_session::{CloseOutcome, Notice, RequestError, Session, StateReason};
+use zk_session::{AuthFailure, CloseOutcome, Notice, RequestError, Session, StateReason};
 
 use crate::Error;
 use crate::async_result::Slot;
@@ -43,6 +43,14 @@ impl Inner {
     pub(super) fn closed(&mut self, outcome: CloseOutcome) {
         self.outcome = Some(outcome);
         self.wind_up();
+    }
+
+    /// Why the session could not sign in, if that has ended it.
+    pub(crate) fn auth_failure(&self) -> Option<&AuthFailure> {
+        match &self.lost {
+            Some(StateReason::AuthFailed(failure)) => Some(failure),
+            _ => None,
+        }
     }
 
     /// Has the session ended for good?

@@ -259,7 +259,8 @@ async fn clean_up(client: Client, mark: Mark, session: Option<SessionId>, losses
             Err(Error::SessionExpired { .. } | Error::Timeout { .. }) => {}
             Err(error) if error.is_retryable() => {}
             Err(error) => {
-                tracing::warn!(path = mark.path, %error, "an abandoned node could not be deleted");
+                let (span, path) = (client.core().span(), &mark.path);
+                tracing::warn!(parent: span, path, %error, "an abandoned node was not deleted");
                 return;
             }
         }

@@ -81,6 +81,11 @@ fn literals_are_not_looked_up() {
         Some("[::1]:2181".parse().unwrap())
     );
     assert_eq!(Resolver::literal("zk1", 2181), None);
+    let rig = Rig::new();
+    let _wanted = rig.ask("::1", 21, 1);
+    let answer = rig.answers.try_recv().expect("it was answered here");
+    assert_eq!(answer, (1, Ok(Arc::from(["[::1]:21".parse().unwrap()]))));
+    assert!(rig.begun.try_recv().is_err());
 }
 
 #[test]

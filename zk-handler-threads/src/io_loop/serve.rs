@@ -119,8 +119,9 @@ impl IoLoop {
             self.act(client, action);
         }
         if let Some(entry) = self.clients.get(client).filter(|_| lost) {
-            // Asked again, now that the core has taken out all events.
-            if entry.core.with(|session| session.is_finished()) {
+            // Asked again, now that the core has taken out all events. By a mere look, as other
+            // threads may have given the loop work since the session was left.
+            if entry.core.look(|session| session.is_finished()) {
                 entry.bell.close();
                 entry.core.is_finished();
                 return After::Finished;

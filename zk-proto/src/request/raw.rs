@@ -257,6 +257,126 @@ mod tests {
         assert!(matches!(&ops[..], [MultiOp::Create { acl, data: None, .. }] if acl.is_empty()));
     }
 
+    /// The list is found between the fields around it, however long they are.
+    #[test]
+    fn null_takes_the_place_of_a_list_only() {
+        let flags = |flags: i32| flags.to_be_bytes();
+        let ttl = 1000_i64.to_be_bytes();
+        let data = [0, 0, 0, 3, 1, 2, 3];
+        for (opcode, parts) in [
+            (OpCode::CREATE, vec![&PATH[..], &data, &NULL, &ZERO]),
+            (OpCode::CREATE2, vec![&PATH, &NULL, &NULL, &ZERO]),
+            (
+                OpCode::CREATE_TTL,
+                vec![&PATH, &data, &NULL, &[0, 0, 0, 5], &ttl],
+            ),
+            (
+                OpCode::CREATE_CONTAINER,
+                vec![&PATH, &data, &NULL, &[0, 0, 0, 4]],
+            ),
+            (OpCode::SET_ACL, vec![&PATH, &NULL, &[0, 0, 0, 7]]),
+        ] {
+            let request = decode(opcode, &parts).unwrap();
+            assert_eq!((request.opcode(), request.path()), (opcode, Some("/a")));
+            assert!(request.is_write() && request.is_quorum(), "{opcode}");
+            let acl = match request.effective() {
+                Ok(Request::Create { acl, .. } | Request::SetAcl { acl, .. }) => acl,
+                other => panic!("{opcode}: {other:?}"),
+            };
+            assert!(acl.is_empty(), "which servers refuse in their own way");
+        }
+        let both = [&NULL[..], &data, &NULL, &flags(0)];
+        let both = decode(OpCode::CREATE, &both).unwrap();
+        assert_eq!(both.path(), None);
+        assert_eq!(both.effective(), Err(DecodeError::Null { what: "path" }));
+    }
+
+    #[test]
+    fn a_null_path_of_a_read_is_neither_a_write_nor_for_the_quorum() {
+        let exists = decode(OpCode::EXISTS, &[&NULL, &[1]]).unwrap();
+        assert!(!exists.is_write() && !exists.is_quorum());
+        assert_eq!((exists.opcode(), exists.path()), (OpCode::EXISTS, None));
+        let sync = decode(OpCode::SYNC, &[&NULL]).unwrap();
+        assert!(!sync.is_write() && sync.is_quorum());
+    }
+
+    /// One operation that servers do not take makes them refuse all.
+    #[test]
+    fn a_multi_is_what_servers_make_of_each_of_its_operations() {
+        let item = |opcode: OpCode, body: &[u8]| {
+            let kind = opcode.0.to_be_bytes();
+            [&kind[..], &HEAD, body].concat()
+        };
+        let null_acl = item(OpCode::CREATE, &[&PATH[..], &NULL, &NULL, &ZERO].concat());
+        let delete = item(OpCode::DELETE, &[&PATH[..], &NULL].concat());
+        let set = item(OpCode::SET_DATA, &[&PATH[..], &NULL, &NULL].concat());
+        let check = item(OpCode::CHECK, &[&PATH[..], &ZERO].concat());
+        let good = [&null_acl[..], &delete, &set, &check];
+        let whole = |items: &[&[u8]]| {
+            let parts = [items, &[&END]].concat();
+            decode(OpCode::MULTI, &parts).unwrap()
+        };
+        let Ok(Request::Multi(ops)) = whole(&good).effective() else {
+            panic!("servers take it");
+        };
+        assert!(matches!(
+            &ops[..],
+            [
+                MultiOp::Create { .. },
+                MultiOp::Delete { version: -1, .. },
+                MultiOp::SetData {
+                    data: None,
+                    version: -1,
+                    ..
+                },
+                MultiOp::Check { version: 0, .. },
+            ]
+        ));
+        let null_path = item(OpCode::DELETE, &[&NULL[..], &ZERO].concat());
+        let set_acl = item(OpCode::SET_ACL, &[&PATH[..], &ZERO, &NULL].concat());
+        let refused = DecodeError::Null { what: "path" };
+        for (bad, error) in [(null_path, refused), (set_acl, not_within(OpCode::SET_ACL))] {
+            let mut items = good.to_vec();
+            items.insert(2, &bad);
+            let multi = whole(&items);
+            assert_eq!((multi.opcode(), multi.path()), (OpCode::MULTI, None));
+            assert_eq!(multi.effective(), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_multi_read_with_a_null_is_refused_whatever_else_it_has() {
+        let get = [&[0, 0, 0, 4][..], &HEAD, &PATH, &[0]].concat();
+        let null = [&[0, 0, 0, 8][..], &HEAD, &NULL, &[0]].concat();
+        let request = decode(OpCode::MULTI_READ, &[&get, &null, &END]).unwrap();
+        assert_eq!(request.effective(), Err(DecodeError::Null { what: "path" }));
+        // What has the stat is another operation.
+        let kind = OpCode::GET_CHILDREN2.0.to_be_bytes();
+        let stat = [&kind[..], &HEAD, &PATH, &[0]].concat();
+        let request = decode(OpCode::MULTI_READ, &[&get, &stat, &END]).unwrap();
+        assert_eq!(request.effective(), Err(not_within(OpCode::GET_CHILDREN2)));
+    }
+
+    #[test]
+    fn paths_of_a_raw_multi_are_below_the_chroot() {
+        let sync = [&[0, 0, 0, 9][..], &HEAD, &PATH].concat();
+        let request = decode(OpCode::MULTI, &[&sync, &END]).unwrap();
+        let mut out = Vec::new();
+        request.encode(&Chroot::parse("/app").unwrap(), &mut out);
+        let below = [0, 0, 0, 6, b'/', b'a', b'p', b'p', b'/', b'a'];
+        assert_eq!(out, [&[0, 0, 0, 9][..], &HEAD, &below, &END].concat());
+    }
+
+    #[test]
+    fn what_is_cut_short_is_an_error_at_every_byte() {
+        let create = [&PATH[..], &NULL, &NULL, &ZERO].concat();
+        let whole = [&[0, 0, 0, 1][..], &HEAD, &create, &END].concat();
+        for length in 0..whole.len() {
+            let short = decode(OpCode::MULTI, &[&whole[..length]]);
+            assert!(short.is_err(), "{length}: {short:?}");
+        }
+    }
+
     #[test]
     fn a_null_path_stays_null_under_a_chroot() {
         let request = decode(OpCode::DELETE, &[&NULL, &ZERO]).unwrap();

@@ -24,6 +24,7 @@ use super::plan::{Ask, Plan, Use, below};
 use super::tree::Node;
 use super::{CacheEvent, Shared};
 use crate::again::{after, alive, is_over_quickly};
+use crate::planted::Planted;
 
 /// Requests in flight at once.
 const WINDOW: usize = 8;
@@ -212,6 +213,10 @@ impl Engine {
     fn event(&mut self, event: &WatchedEvent) {
         match event.kind {
             EventType::NODE_CREATED | EventType::NODE_DATA_CHANGED => {
+                if self.shared.plan.has(Planted::TrustReplies) && self.plan.is_pending(&event.path)
+                {
+                    return;
+                }
                 self.plan.touched(&event.path);
             }
             EventType::NODE_DELETED => {
@@ -289,7 +294,8 @@ impl Engine {
                         .map(|name| below(&path, name))
                         .collect()
                 };
-                for path in gone.iter().rev() {
+                let missed = !self.shared.plan.has(Planted::KeepMissing);
+                for path in gone.iter().rev().filter(|_| missed) {
                     self.remove(path);
                 }
                 self.plan.listed(&path, children);

@@ -30,7 +30,7 @@ pub(crate) mod private {
 
 /// The text, without the space around it that Python's `int` and `float` ignore.
 fn text(data: &[u8]) -> Option<&str> {
-    str::from_utf8(data).ok().map(str::trim)
+    std::str::from_utf8(data).ok().map(str::trim)
 }
 
 /// In decimal, as `repr(int)`.

@@ -10,6 +10,7 @@ use zk_client::{AsyncResult, Children, Error, State, StateStream};
 
 use super::{PartitionState, SetPartitioner, Share, Shared, lock};
 use crate::cell::Seen;
+use crate::planted::{Plan, Planted};
 use crate::watch::{PatientChildrenWatch, Settled};
 use crate::{Lock, LockGuard, ShallowParty, either};
 
@@ -29,6 +30,7 @@ struct Interrupts {
     states: StateStream,
     seen: Seen,
     released: u64,
+    plan: Plan,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,6 +62,7 @@ impl Engine {
             states,
             seen: Seen::default(),
             released: 0,
+            plan: config.plan,
         };
         Self {
             config,
@@ -216,6 +219,9 @@ impl Engine {
 
     /// Lets all items go, and waits until others can have them.
     async fn let_go(&self) -> Result<(), Error> {
+        if self.config.plan.has(Planted::SkipLetGo) {
+            return Ok(());
+        }
         let held = std::mem::take(&mut *lock(&self.shared.held));
         let releases: Vec<_> = held
             .into_iter()
@@ -257,7 +263,7 @@ impl Interrupts {
                 return Poll::Ready(Interrupt::Release);
             }
         }
-        match changed {
+        match changed.filter(|_| !self.plan.has(Planted::IgnoreMembers)) {
             Some(changed) => pin!(changed).poll(cx).map(|_| Interrupt::Changed),
             None => Poll::Pending,
         }

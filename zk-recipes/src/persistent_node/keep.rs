@@ -12,6 +12,7 @@ use super::Presence;
 use crate::again::{after, alive};
 use crate::cell::{Cell, Seen};
 use crate::either;
+use crate::planted::{Plan, Planted};
 
 /// The pauses between looks for a node whose create may still turn up.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
@@ -23,6 +24,14 @@ pub(crate) struct Order {
     data: Payload,
     /// Grows with every [`Run::write`].
     edition: u64,
+}
+
+/// For how long it is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// Not beyond the end of the session.
+    pub(crate) within_session: bool,
+    pub(crate) plan: Plan,
 }
 
 /// What has become of it.
@@ -48,7 +57,7 @@ pub(crate) struct Run {
 struct Keeper {
     weak: WeakClient,
     path: String,
-    within_session: bool,
+    terms: Terms,
     order: Arc<Cell<Order>>,
     written: Arc<Cell<u64>>,
     outcome: Arc<Cell<Outcome>>,
@@ -70,7 +79,7 @@ impl Run {
         path: String,
         data: Payload,
         presence: Arc<Cell<Presence>>,
-        within_session: bool,
+        terms: Terms,
         previous: Option<Arc<Cell<Outcome>>>,
     ) -> Self {
         let order = Order {
@@ -89,7 +98,7 @@ impl Run {
         let keeper = Keeper {
             weak: client.downgrade(),
             path: run.path.clone(),
-            within_session,
+            terms,
             order: run.order(),
             written: Arc::clone(&run.written),
             outcome: run.outcome(),
@@ -236,23 +245,23 @@ impl Keeper {
                     self.presence.set(Presence::Absent);
                     watch
                 }
-                Found::Own(stat, watch) => {
-                    match self.found(&order, stat).await? {
-                        Kept::Well => watch,
-                        Kept::InDoubt => {
-                            make = false;
-                            seen = Seen::default();
-                            continue;
-                        }
-                        Kept::Over => return self.remove().await,
+                Found::Own(stat, watch) => match self.found(&order, stat).await? {
+                    Kept::Well => watch,
+                    Kept::InDoubt => {
+                        make = false;
+                        seen = Seen::default();
+                        continue;
                     }
-                }
+                    Kept::Over => return self.remove().await,
+                },
             };
             make = match either(self.order.next(&mut seen), &mut watch).await {
                 Ok(_) => false,
                 Err(Ok(event)) => event.kind == EventType::NODE_DELETED,
                 // The session is gone, and the node with it.
-                Err(Err(_)) if self.within_session && self.session.is_some() => return Ok(false),
+                Err(Err(_)) if self.terms.within_session && self.session.is_some() => {
+                    return Ok(false);
+                }
                 Err(Err(_)) => true,
             };
             if make {
@@ -265,7 +274,7 @@ impl Keeper {
     /// The node is there.
     async fn found(&mut self, order: &Order, stat: Stat) -> Result<Kept, Error> {
         let session = stat.ephemeral_owner;
-        if self.within_session && *self.session.get_or_insert(session) != session {
+        if self.terms.within_session && *self.session.get_or_insert(session) != session {
             return Ok(Kept::Over);
         }
         if self.written.get() < order.edition {
@@ -279,7 +288,9 @@ impl Keeper {
                 Err(Error::BadVersion | Error::NoNode) => {}
                 Err(error) => {
                     after(&self.weak, error).await?;
-                    return Ok(Kept::InDoubt);
+                    if !self.terms.plan.has(Planted::SetOnce) {
+                        return Ok(Kept::InDoubt);
+                    }
                 }
             }
         }
@@ -329,7 +340,12 @@ impl Keeper {
             let live = alive(&self.weak)?.client_id().map(|(id, _)| id);
             return Ok(match stat {
                 None => Found::Nothing,
-                Some(stat) if Some(stat.ephemeral_owner) == live => Found::Own(stat, watch),
+                Some(stat)
+                    if Some(stat.ephemeral_owner) == live
+                        || self.terms.plan.has(Planted::ForeignNode) =>
+                {
+                    Found::Own(stat, watch)
+                }
                 Some(_) => Found::Foreign(watch),
             });
         }
@@ -362,6 +378,7 @@ impl Keeper {
                 let doubtful = self.doubt.is_some_and(|(session, before)| {
                     (session.is_none() || session == live) && losses != before
                 });
+                let doubtful = doubtful && !self.terms.plan.has(Planted::LeaveDoubt);
                 let Some(pause) = pauses.next().filter(|_| doubtful) else {
                     return Ok(deleted);
                 };

@@ -14,10 +14,12 @@ use mio::{
 };
 
 use super::FIRST_CONN;
+use super::security::{Gate, Over, Security};
 use crate::{ConnId, Output, Standalone};
 
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
+const SECURE_LISTENER: Token = Token(2);
 /// Bytes read from a socket at once.
 const READ_BYTES: usize = 64 * 1024;
 /// How often one socket is read before the others have their turn.
@@ -39,11 +41,15 @@ pub(super) type Work = Box<dyn FnOnce(&mut Standalone, Instant) + Send>;
 pub(super) struct EventLoop {
     poll: Poll,
     listener: TcpListener,
+    /// The port for clients with TLS, and what they go through.
+    secure: Option<(TcpListener, Gate)>,
     server: Standalone,
     inbox: Receiver<Command>,
     sockets: BTreeMap<ConnId, Socket>,
     next_conn: ConnId,
     input: Vec<u8>,
+    /// What clients have said and are to be told, without TLS around it.
+    plain: Vec<u8>,
     /// Sockets that may have more to read than their turn allowed, or that were not read as the
     /// server had enough.
     readable: Vec<ConnId>,
@@ -54,38 +60,51 @@ pub(super) struct EventLoop {
 
 struct Socket {
     stream: TcpStream,
-    /// Taken from the server and not written yet.
+    security: Option<Security>,
+    /// Taken from the server, encoded and not written yet.
     output: Vec<u8>,
     written: usize,
     writable: bool,
     /// Close once all is written.
     closing: bool,
+    /// The client was told by TLS that nothing more will come.
+    said_so: bool,
     /// It is among the readable ones.
     queued: bool,
 }
 
 impl EventLoop {
     /// Registers what the loop listens to, and makes what wakes it.
-    pub(super) fn register(poll: &Poll, listener: &mut TcpListener) -> io::Result<Waker> {
-        poll.registry()
-            .register(listener, LISTENER, Interest::READABLE)?;
+    pub(super) fn register(
+        poll: &Poll,
+        listener: &mut TcpListener,
+        secure: Option<&mut TcpListener>,
+    ) -> io::Result<Waker> {
+        let registry = poll.registry();
+        registry.register(listener, LISTENER, Interest::READABLE)?;
+        if let Some(listener) = secure {
+            registry.register(listener, SECURE_LISTENER, Interest::READABLE)?;
+        }
         Waker::new(poll.registry(), WAKER)
     }
 
     pub(super) fn new(
         poll: Poll,
         listener: TcpListener,
+        secure: Option<(TcpListener, Gate)>,
         server: Standalone,
         inbox: Receiver<Command>,
     ) -> Self {
         Self {
             poll,
             listener,
+            secure,
             server,
             inbox,
             sockets: BTreeMap::new(),
             next_conn: FIRST_CONN,
             input: vec![0; READ_BYTES],
+            plain: Vec::new(),
             readable: Vec::new(),
             accept_again: None,
             closing: VecDeque::new(),
@@ -106,7 +125,7 @@ impl EventLoop {
             }
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept(),
+                    LISTENER | SECURE_LISTENER => self.accept(),
                     WAKER => {}
                     Token(token) => {
                         let conn = ConnId(token as u64);
@@ -167,7 +186,13 @@ impl EventLoop {
 
     fn accept(&mut self) {
         loop {
-            match self.listener.accept() {
+            let (accepted, gate) = match (self.listener.accept(), &self.secure) {
+                (Err(error), Some((listener, gate))) if error.kind() == ErrorKind::WouldBlock => {
+                    (listener.accept(), Some(gate))
+                }
+                (accepted, _) => (accepted, None),
+            };
+            match accepted {
                 Ok((mut stream, peer)) => {
                     let conn = self.next_conn;
                     self.next_conn = ConnId(conn.0 + 1);
@@ -184,12 +209,18 @@ impl EventLoop {
                     {
                         continue;
                     }
+                    let security = gate.map(Security::new);
+                    if matches!(security, Some(None)) {
+                        continue;
+                    }
                     let socket = Socket {
                         stream,
+                        security: security.flatten(),
                         output: Vec::new(),
                         written: 0,
                         writable: true,
                         closing: false,
+                        said_so: false,
                         queued: false,
                     };
                     self.sockets.insert(conn, socket);
@@ -228,8 +259,22 @@ impl EventLoop {
             match socket.stream.read(&mut self.input) {
                 Ok(0) => return self.lose(conn),
                 Ok(count) => {
-                    self.server.handle_data(now(), conn, &self.input[..count]);
-                    self.drain();
+                    let input = &self.input[..count];
+                    let Some(security) = &mut socket.security else {
+                        self.server.handle_data(now(), conn, input);
+                        self.drain();
+                        continue;
+                    };
+                    self.plain.clear();
+                    let result = security.decode(input, &mut self.plain, &mut socket.output);
+                    if !self.plain.is_empty() {
+                        self.server.handle_data(now(), conn, &self.plain);
+                        self.drain();
+                    }
+                    self.write(conn);
+                    if let Err(Over) = result {
+                        return self.lose(conn);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -266,7 +311,23 @@ impl EventLoop {
             if socket.written == socket.output.len() {
                 socket.output.clear();
                 socket.written = 0;
-                if self.server.poll_transmit(conn, &mut socket.output) == 0 {
+                match &mut socket.security {
+                    None => {
+                        self.server.poll_transmit(conn, &mut socket.output);
+                    }
+                    Some(security) => {
+                        self.plain.clear();
+                        self.server.poll_transmit(conn, &mut self.plain);
+                        if self.plain.is_empty() {
+                            if socket.closing && !std::mem::replace(&mut socket.said_so, true) {
+                                security.close(&mut socket.output);
+                            }
+                        } else if security.encode(&self.plain, &mut socket.output).is_err() {
+                            return self.lose(conn);
+                        }
+                    }
+                }
+                if socket.output.is_empty() {
                     break;
                 }
             }

@@ -1,11 +1,12 @@
 //! What arrives on a connection, frame by frame and in order.
 
-use tracing::warn;
+use tracing::{trace, warn};
 use zk_proto::{
     ErrorCode, Frame, FrameError, OpCode, Reader, Reply, ReplyHeader, WatcherEventRef, Xid,
 };
 
 use super::Session;
+use super::spans::FRAMES;
 use crate::link::{MAX_GREETING, Stage};
 use crate::queue::{Kind, Slot, WatchKind};
 use crate::{
@@ -83,6 +84,10 @@ impl Session {
             Ok(header) => header,
             Err(error) => return self.drop_link(undecodable(error), true),
         };
+        if let Some(link) = &self.link {
+            let (xid, zxid, err) = (header.xid.0, header.zxid, header.err);
+            trace!(target: FRAMES, parent: &link.span, xid, %zxid, %err, "received");
+        }
         if header.err == ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH {
             return self.fail_auth(AuthFailure::Required);
         }
@@ -159,6 +164,9 @@ impl Session {
         let Some(slot) = at.and_then(|at| self.in_flight.remove(at)) else {
             return;
         };
+        if let Some((_, sent)) = self.timed.take_if(|(xid, _)| *xid == header.xid) {
+            self.counters.round_trip = Some(self.now - sent);
+        }
         self.watches.settle_event();
         let by_leader = from_leader(&slot, &header);
         #[cfg(zk_planted)]
@@ -349,10 +357,14 @@ impl Session {
 
     fn rewatched(&mut self, header: ReplyHeader, last: bool) {
         if !header.err.is_ok() {
-            warn!(error = %header.err, "the server did not take the watches");
+            if !std::mem::replace(&mut self.refusal_told, true) {
+                let (span, error) = (self.spans.session(), header.err);
+                warn!(parent: span, %error, "the server did not take the watches, trying on");
+            }
             return self.drop_link(LinkError::WatchesRefused(header.err), true);
         }
         if last {
+            self.refusal_told = false;
             self.end_gap(header.zxid);
         }
     }

@@ -126,7 +126,7 @@ impl Session {
 
     /// The session that was given up is closed: now for a new one.
     pub(super) fn old_session_closed(&mut self) {
-        debug!("the session that was given up is closed");
+        debug!(parent: self.spans.session(), "the session that was given up is closed");
         self.stale = None;
         self.abandon_link();
         if self.closing.is_some() {
@@ -165,6 +165,9 @@ impl Session {
             self.counters.sessions += 1;
             self.live.reset();
             self.last_zxid = Zxid::ZERO;
+        }
+        if !same || self.state == State::Lost {
+            self.spans.begin(response.session_id, timeout, read_only);
         }
         self.identity = Some(Identity {
             id: response.session_id,
@@ -362,6 +365,7 @@ impl Session {
             return;
         }
         link.stage = Stage::Active { since: self.now };
+        self.complaints.clear();
         let read_only = link.read_only;
         // A session that was lost before it could be used is news to the application.
         let resumed = link.resumed && (self.state != State::Lost || self.is_resumed_one());
@@ -373,6 +377,8 @@ impl Session {
         self.servers.succeeded();
         self.backoff.succeeded();
         self.failing_since = None;
+        self.outage_told = false;
+        self.counters.connections += 1;
         self.set_state(State::Connected { read_only }, reason);
         #[cfg(zk_planted)]
         if self.is_planted(crate::Planted::SkipRestore) {

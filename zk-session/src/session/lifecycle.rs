@@ -41,6 +41,7 @@ impl Session {
                 Ok(layer) => Some(layer),
                 Err(error) => {
                     let error = LinkError::Layer(error);
+                    self.complain(&pick.server, &error);
                     self.last_error = Some((pick.server.clone(), error.clone()));
                     self.events.push_back(Event::ConnectFailed {
                         server: pick.server,
@@ -54,13 +55,15 @@ impl Session {
         let conn = self.next_conn();
         let budget = later(self.now, self.budget());
         self.counters.attempts += 1;
-        debug!(%conn, server = %pick.server, attempt = pick.attempt, "connecting");
+        let span = self.spans.connection(conn, &pick.server);
+        debug!(parent: &span, %conn, server = %pick.server, attempt = pick.attempt, "connecting");
         self.link = Some(Link::new(
             conn,
             pick.server.clone(),
             self.purpose(),
             budget,
             layer,
+            span,
         ));
         let (server, attempt) = (pick.server, pick.attempt);
         self.actions.push_back(Action::Connect {
@@ -91,15 +94,14 @@ impl Session {
             return;
         }
         self.servers.start_round();
+        self.tell_outage();
         let elapsed = self.now - self.failing_since.unwrap_or(self.now);
         let cap = self.longest_pause();
         match self.backoff.after_failure(&mut self.rng, elapsed, cap) {
             Some(pause) => self.retry_at = Some(later(self.now, pause)),
             None => {
-                warn!(
-                    tries = self.backoff.failures(),
-                    "no more attempts are allowed"
-                );
+                let tries = self.backoff.failures();
+                warn!(parent: self.spans.session(), tries, "no more attempts are allowed");
                 let closed = |sent| RequestError::Closed { sent };
                 let outcome = CloseOutcome::Unconfirmed;
                 self.end(
@@ -113,6 +115,17 @@ impl Session {
         }
     }
 
+    /// No server can be reached. The operator is told once, and not for each attempt.
+    fn tell_outage(&mut self) {
+        if self.closing.is_some() || std::mem::replace(&mut self.outage_told, true) {
+            return;
+        }
+        if let Some((server, error)) = &self.last_error {
+            let (span, servers) = (self.spans.session(), self.servers.len());
+            warn!(parent: span, servers, %server, %error, "no server can be reached, trying on");
+        }
+    }
+
     /// The connection is of no use any more. `tell` the driver, unless it told us.
     pub(super) fn drop_link(&mut self, error: LinkError, tell: bool) {
         let Some(link) = self.link.take() else { return };
@@ -122,7 +135,8 @@ impl Session {
                 abort: true,
             });
         }
-        debug!(conn = %link.conn, server = %link.server, %error, "connection ended");
+        let conn = link.conn;
+        debug!(parent: &link.span, %conn, server = %link.server, %error, "connection ended");
         self.stop_probing();
         self.last_error = Some((link.server.clone(), error.clone()));
         self.live.disconnected();
@@ -135,6 +149,7 @@ impl Session {
             | Stage::Auth { .. }
             | Stage::ClosingOld => {
                 let attached = !matches!(link.stage, Stage::Connecting | Stage::Greeting { .. });
+                self.complain(&link.server, &error);
                 self.events.push_back(Event::ConnectFailed {
                     server: link.server,
                     error,
@@ -158,7 +173,8 @@ impl Session {
         if stale.refusals < MAX_REFUSALS && !(self.config.read_only && waited) {
             return;
         }
-        warn!(session = %stale.identity.id, "cannot close the old session, leaving it to its timeout");
+        let (span, session) = (self.spans.session(), stale.identity.id);
+        warn!(parent: span, %session, "cannot close the old session, leaving it to its timeout");
         self.stale = None;
         if self.closing.is_some() {
             self.finish_closing(CloseOutcome::Unconfirmed);
@@ -285,7 +301,10 @@ impl Session {
 
     pub(super) fn set_state(&mut self, to: State, reason: StateReason) {
         let from = std::mem::replace(&mut self.state, to);
-        info!(?from, ?to, ?reason, "state");
+        info!(parent: self.spans.session(), ?from, ?to, ?reason, "state");
+        if to == State::Lost {
+            self.spans.end();
+        }
         self.events
             .push_back(Event::StateChanged { from, to, reason });
     }
@@ -339,6 +358,7 @@ impl Session {
         self.keep_alive_queued = false;
         self.sync_in_flight = false;
         self.ping_sent = None;
+        self.timed = None;
         self.restore = None;
         self.rearming.clear();
         self.unwatching.clear();

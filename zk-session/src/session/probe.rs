@@ -169,8 +169,8 @@ impl Session {
         match &mut probe.security {
             None => probe.answer.extend_from_slice(data),
             Some(security) => match security.decode(data) {
-                Ok(plain) => probe.answer.extend_from_slice(plain),
-                Err(_) => return self.probe_failed(),
+                (plain, None) => probe.answer.extend_from_slice(plain),
+                (_, Some(_)) => return self.probe_failed(),
             },
         }
         let answer = probe.answer.trim_ascii();

@@ -26,6 +26,8 @@ pub struct Stats {
     pub events: usize,
     /// Attempts to connect.
     pub attempts: u64,
+    /// Connections on which the session was usable. All but the first are reconnects.
+    pub connections: u64,
     /// Connections lost after the session was usable.
     pub losses: u64,
     /// Sessions that servers have given us.
@@ -42,7 +44,8 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes handed out for sending.
     pub bytes_out: u64,
-    /// How long the last ping took.
+    /// How long the newest answer took of those that are measured: to a ping, and to one request
+    /// at a time. From the moment at which it was handed out for sending.
     pub round_trip: Option<Duration>,
 }
 
@@ -50,6 +53,7 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     pub(super) attempts: u64,
+    pub(super) connections: u64,
     pub(super) losses: u64,
     pub(super) sessions: u64,
     pub(super) sessions_lost: u64,
@@ -75,6 +79,7 @@ impl Session {
             deadlines: self.timers.requests(),
             events: self.events.len(),
             attempts: c.attempts,
+            connections: c.connections,
             losses: c.losses,
             sessions: c.sessions,
             sessions_lost: c.sessions_lost,

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use tracing::trace;
 use zk_proto::{AddWatchMode, Xid};
 
 use super::Session;
+use super::spans::FRAMES;
 use crate::link::{Link, Stage};
 use crate::liveness::Liveness;
 use crate::queue::{Kind, Slot, WatchKind};
@@ -131,8 +133,15 @@ impl Session {
         if slot.proof && slot.watch.is_none() && self.is_planted(crate::Planted::ResendWrite) {
             self.planted_copies.push((slot.id, out[start..].to_vec()));
         }
+        if let Some(link) = &self.link {
+            let (xid, opcode, bytes) = (slot.xid.0, slot.opcode, slot.size);
+            trace!(target: FRAMES, parent: &link.span, xid, %opcode, bytes, "sent");
+        }
         match slot.kind {
             Kind::User | Kind::Auth => {
+                if slot.kind == Kind::User {
+                    self.timed.get_or_insert((slot.xid, self.now));
+                }
                 self.counters.requests += 1;
                 self.last_sent = slot.id;
                 self.in_flight.push_back(slot);

@@ -82,6 +82,51 @@ fn an_idle_connection_is_pinged_every_third() {
     rig.nothing_happened();
 }
 
+/// A busy session sends no pings.
+#[test]
+fn round_trips_of_requests_are_measured_one_at_a_time() {
+    let mut rig = Rig::to_connected();
+    assert_eq!(rig.session.stats().round_trip, None);
+    let ids = [rig.submit(&get("/a")), rig.submit(&get("/a"))];
+    let (first, second) = (rig.asked(), rig.asked());
+    rig.now += ms(30);
+    rig.answer(&first);
+    assert_eq!(rig.session.stats().round_trip, Some(ms(30)));
+    rig.now += ms(50);
+    rig.answer(&second);
+    assert_eq!(rig.session.stats().round_trip, Some(ms(30)));
+    let third = rig.submit(&get("/a"));
+    let asked = rig.asked();
+    rig.now += ms(7);
+    rig.answer(&asked);
+    assert_eq!(rig.session.stats().round_trip, Some(ms(7)));
+    for id in [ids[0], ids[1], third] {
+        rig.ok(id);
+    }
+    rig.nothing_happened();
+}
+
+/// The answer to the first request on the next connection has the same number.
+#[test]
+fn a_round_trip_does_not_outlive_its_connection() {
+    let mut rig = Rig::to_connected();
+    let lost = rig.submit(&get("/a"));
+    rig.asked();
+    let conn = rig.conn();
+    rig.gone(conn, std::io::ErrorKind::ConnectionReset);
+    rig.suspended();
+    rig.failed(lost);
+    rig.establish();
+    rig.connected();
+    assert_eq!(rig.session.stats().connections, 2);
+    let id = rig.submit(&get("/a"));
+    let asked = rig.asked();
+    rig.now += ms(3);
+    rig.answer(&asked);
+    rig.ok(id);
+    assert_eq!(rig.session.stats().round_trip, Some(ms(3)));
+}
+
 #[test]
 fn requests_are_as_good_as_pings() {
     let mut rig = Rig::to_connected();

@@ -19,6 +19,7 @@ mod giving_up;
 mod kazoo_states;
 mod layers;
 mod liveness;
+mod options;
 mod outcome;
 mod read_only;
 mod restore;

@@ -35,6 +35,16 @@ fn time_passes_only_for_those_who_wait() {
 }
 
 #[test]
+fn whoever_sleeps_for_ever_stops_nobody() {
+    let sim = Sim::new(2);
+    let a = sim.machine("a");
+    let own = a.clone();
+    sim.spawn(&a, async move { own.sleep(Duration::MAX).await });
+    sim.run_for(seconds(1000 * 86_400)).unwrap();
+    assert_eq!(sim.now(), seconds(1000 * 86_400));
+}
+
+#[test]
 fn the_order_of_what_can_run_is_drawn() {
     let orders: Vec<Vec<u32>> = (0..20)
         .map(|seed| {

@@ -223,7 +223,8 @@ impl Run {
             }
             return Err(self.exhausted(error));
         };
-        tracing::debug!(attempts = self.attempts, ?wait, %error, "trying again");
+        let (span, attempts) = (self.client.core().span(), self.attempts);
+        tracing::debug!(parent: span, attempts, ?wait, %error, "trying again");
         let slept = self.client.sleep(wait).await;
         slept.map_err(|_| Error::Closed { sent: self.doubt })
     }

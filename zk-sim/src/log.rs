@@ -1,30 +1,27 @@
-//! What an ensemble has committed, in the words of the checks.
+//! What servers have committed, in the words of the checks.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use zk_proto::{ErrorCode, Payload, SessionId};
 use zk_server::{NodeData, Owner, TxnKind, TxnOp};
 
 use crate::check::{CommittedLog, Effect, Entry, Txn};
 
-use super::EnsembleHandle;
-
 /// Where the configuration of the ensemble is.
 const CONFIG: &str = "/zookeeper/config";
 
-impl EnsembleHandle {
-    /// Everything that was committed, for the checks. The time of an entry is when the first member
-    /// knew it.
-    pub fn committed_log(&self) -> CommittedLog {
-        let commits = self.commits();
-        let entries = commits.iter().map(|(at, txn)| Entry {
-            zxid: txn.zxid,
-            session: txn.session,
-            at: *at,
-            millis: txn.time,
-            txn: said(txn),
-        });
-        CommittedLog {
-            entries: entries.collect(),
-        }
+/// The log of these commits, each with the time at which it was first known.
+pub(crate) fn committed_log(commits: &[(Duration, Arc<zk_server::Txn>)]) -> CommittedLog {
+    let entries = commits.iter().map(|(at, txn)| Entry {
+        zxid: txn.zxid,
+        session: txn.session,
+        at: *at,
+        millis: txn.time,
+        txn: said(txn),
+    });
+    CommittedLog {
+        entries: entries.collect(),
     }
 }
 

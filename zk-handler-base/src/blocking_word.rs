@@ -1,4 +1,4 @@
-//! Four-letter words: a connection each, on a thread that may block.
+//! Four-letter words without a runtime: a connection each, on a thread that may block.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,11 +6,13 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use zk_client::AsyncResult;
-use zk_handler_base::{BlockingPool, MAX_ANSWER, Promise, Resolver, clock, text};
 use zk_proto::ServerAddr;
 
+use crate::word::{MAX_ANSWER, Promise, text};
+use crate::{BlockingPool, Resolver, clock};
+
 /// Sends `word` to `server` and reads the answer to its end, within `limit`.
-pub(crate) fn ask(
+pub fn ask_blocking(
     pool: &Arc<BlockingPool>,
     resolver: &Arc<Resolver>,
     server: ServerAddr,

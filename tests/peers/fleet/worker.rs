@@ -1,0 +1,113 @@
+//! A member of a fleet in a process of its own, with `zk`: this program again, asked for one test.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::{env, thread};
+
+use zk::Client;
+use zk::recipes::double_barrier::Inside;
+use zk::recipes::locking_queue::Item;
+use zk::recipes::{Counter, DoubleBarrier, LockingQueue, Queue};
+
+const HOSTS: &str = "ZK_FLEET_HOSTS";
+
+/// This program as a member.
+pub(super) fn command(hosts: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    let name = concat!(module_path!(), "::obeys_its_input");
+    let (_, name) = name.split_once("::").unwrap();
+    command
+        .args(["--exact", name, "--include-ignored", "--nocapture"])
+        .env(HOSTS, hosts);
+    command
+}
+
+#[test]
+#[ignore = "is a member of a fleet when another test has started it"]
+fn obeys_its_input() {
+    let Ok(hosts) = env::var(HOSTS) else {
+        return;
+    };
+    let client = super::connect(&hosts);
+    let held = Arc::<Held>::default();
+    // What the harness says of the test has no line of its own.
+    writeln!(std::io::stdout()).unwrap();
+    say(0, "ready");
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let (client, held) = (client.clone(), Arc::clone(&held));
+        thread::spawn(move || {
+            let mut words = line.split(' ');
+            let number = words.next().unwrap().parse().unwrap();
+            let words: Vec<_> = words.collect();
+            match obey(&client, &held, &words) {
+                Ok(value) => say(number, &format!("ok {value}")),
+                Err(error) => say(number, &format!("error {error}")),
+            }
+        });
+    }
+}
+
+fn say(number: u64, what: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{number} {what}").unwrap();
+    out.flush().unwrap();
+}
+
+/// Guards, by the names that they were given.
+#[derive(Default)]
+struct Held(Mutex<BTreeMap<String, Box<dyn Any + Send>>>);
+
+impl Held {
+    fn put(&self, name: &str, guard: impl Any + Send) {
+        self.0
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), Box::new(guard));
+    }
+
+    fn take<T: Any>(&self, name: &str) -> T {
+        let guard = self.0.lock().unwrap().remove(name).unwrap();
+        *guard.downcast().ok().unwrap()
+    }
+}
+
+/// Does what it is told. Answers are as kazoo would give them, bytes as text.
+fn obey(client: &Client, held: &Held, words: &[&str]) -> Result<String, zk::Error> {
+    let done = |()| "None".to_owned();
+    match *words {
+        // Counts up, and tells each time.
+        ["add", path, times] => {
+            let counter = Counter::new(client, path);
+            for _ in 0..times.parse().unwrap() {
+                let change = counter.add(1).wait()?;
+                say(0, &format!("tell {}", change.post_value));
+            }
+            Ok(done(()))
+        }
+        // Takes what there is, and tells each item.
+        ["drain", path] => {
+            let queue = Queue::new(client, path);
+            while let Some(item) = queue.get().wait()? {
+                say(0, &format!("tell {}", String::from_utf8_lossy(&item)));
+            }
+            Ok(done(()))
+        }
+        ["claim", path, name] => {
+            let item = LockingQueue::new(client, path).get().wait()?;
+            let data = String::from_utf8_lossy(item.data()).into_owned();
+            held.put(name, item);
+            Ok(data)
+        }
+        ["consume", name] => held.take::<Item>(name).consume().wait().map(done),
+        ["enter", path, members, name] => {
+            let barrier = DoubleBarrier::new(client, path, members.parse().unwrap());
+            held.put(name, barrier.enter().wait()?);
+            Ok(done(()))
+        }
+        ["leave", name] => held.take::<Inside>(name).leave().wait().map(done),
+        _ => unreachable!("{words:?}"),
+    }
+}
