@@ -50,9 +50,7 @@ impl Scenario for Caches {
     fn start(&mut self, universe: &Universe) {
         for machine in &universe.machines {
             let views = Arc::clone(&self.views);
-            universe.boot(machine, machine.name(), move |program| {
-                live(program, Arc::clone(&views))
-            });
+            universe.boot(machine, move |program| live(program, Arc::clone(&views)));
         }
     }
 

@@ -39,9 +39,7 @@ impl Scenario for Parties {
     fn start(&mut self, universe: &Universe) {
         for machine in &universe.machines {
             let guests = Arc::clone(&self.guests);
-            universe.boot(machine, machine.name(), move |program| {
-                live(program, Arc::clone(&guests))
-            });
+            universe.boot(machine, move |program| live(program, Arc::clone(&guests)));
         }
     }
 

@@ -29,7 +29,7 @@ impl Universe {
     /// All of it.
     pub(crate) fn state(&self) -> State {
         let mut state = State::default();
-        for entry in crate::log::log(&self.servers.commits()).entries {
+        for entry in self.servers.log().entries {
             match entry.txn {
                 Txn::Open => drop(state.sessions.insert(entry.session)),
                 Txn::Close => {

@@ -89,7 +89,9 @@ impl Engine {
         let let_go = self.let_go().await;
         let left = self.party.leave().await;
         self.shared.state.set(PartitionState::Failure);
-        result.and(let_go).and(left.map(drop))
+        result?;
+        let_go?;
+        left.map(drop)
     }
 
     /// Allocates once, and holds for as long as it may.
