@@ -7,6 +7,7 @@
 
 mod barriers;
 mod counters;
+mod parties;
 mod queues;
 mod worker;
 

@@ -53,6 +53,10 @@
 //! function that is slow to [listen](Cache::listen) slows the cache down; if more than 16,384 events
 //! pile up meanwhile, the tree is compared instead.
 //!
+//! On one machine with the server in the same process, 100,092 nodes of 100 bytes took 811 requests and
+//! 0.26 s to fill, never more than eight requests at a time, and 480 bytes each in memory; after a lost
+//! connection the same again to compare. `cargo run --release --example large_cache` measures it.
+//!
 //! # Where kazoo differs
 //!
 //! It has [`TreeCache`](crate::TreeCache) only, with two watches for each node.

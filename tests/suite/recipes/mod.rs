@@ -5,5 +5,6 @@ pub(crate) mod barriers;
 pub(crate) mod caches;
 pub(crate) mod counters;
 pub(crate) mod parties;
+pub(crate) mod partitions;
 pub(crate) mod queues;
 pub(crate) mod watching;
