@@ -60,6 +60,15 @@ mutants! {
         MissNothing
     }
     recipe of "semaphore" { OneTooMany EarlyUnlock }
+    recipe of "cache" {
+        KeepMissing TrustReplies QuietSession
+    }
+    recipe of "partition" {
+        SkipLetGo IgnoreMembers
+    }
+    recipe of "party" {
+        ForeignNode LeaveDoubt SetOnce
+    }
 }
 
 impl Mutant {

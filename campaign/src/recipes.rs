@@ -21,12 +21,16 @@ use crate::run::{Options, Outcome};
 use crate::servers::Servers;
 use crate::setup::Setup;
 
+mod cache;
 mod contend;
 mod counting;
 mod lock;
 mod meeting;
+mod partition;
+mod party;
 mod queueing;
 mod shared;
+mod state;
 
 /// How long after the last fault everybody must have come to rest.
 const REST: Duration = Duration::from_secs(240);
@@ -41,6 +45,10 @@ pub struct Recipe {
 
 /// All of them.
 pub const RECIPES: &[Recipe] = &[
+    Recipe {
+        name: "cache",
+        make: || Box::new(cache::Caches::default()),
+    },
     Recipe {
         name: "lock",
         make: || Box::new(lock::Locks::default()),
@@ -76,6 +84,14 @@ pub const RECIPES: &[Recipe] = &[
     Recipe {
         name: "double-barrier",
         make: || Box::new(meeting::Meetings::default()),
+    },
+    Recipe {
+        name: "partition",
+        make: || Box::new(partition::Partitions::default()),
+    },
+    Recipe {
+        name: "party",
+        make: || Box::new(party::Parties::default()),
     },
 ];
 

@@ -8,6 +8,7 @@
 mod barriers;
 mod counters;
 mod locks;
+mod parties;
 mod queues;
 mod worker;
 

@@ -21,7 +21,9 @@ pub(crate) mod streams;
 pub(crate) mod transactions;
 pub(crate) mod watches;
 
-pub(crate) use recipes::{barriers, caches, counters, locks, parties, queues, watching};
+pub(crate) use recipes::{
+    barriers, caches, counters, locks, parties, partitions, queues, watching,
+};
 
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
 /// name, and the function.
@@ -226,6 +228,10 @@ macro_rules! mount {
                 every_item_of_a_queue_is_taken_once
                 three_at_once_get_one_item
                 waiting_goes_on_after_losses
+            }
+            partitions {
+                a_loss_is_a_release_or_the_end
+                members_share_and_hand_over
             }
             retry {
                 a_delete_that_was_carried_out_is_done

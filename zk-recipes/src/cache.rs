@@ -53,6 +53,10 @@
 //! function that is slow to [listen](Cache::listen) slows the cache down; if more than 16,384 events
 //! pile up meanwhile, the tree is compared instead.
 //!
+//! On one machine with the server in the same process, 100,092 nodes of 100 bytes took 811 requests and
+//! 0.26 s to fill, never more than eight requests at a time, and 480 bytes each in memory; after a lost
+//! connection the same again to compare. `cargo run --release --example large_cache` measures it.
+//!
 //! # Where kazoo differs
 //!
 //! It has [`TreeCache`](crate::TreeCache) only, with two watches for each node.
@@ -68,6 +72,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use zk_client::{AsyncResult, Client, Completer, Error, Listen, Payload, Stat, State};
 use zk_proto::ZnodePath;
 
+use crate::planted::Plan;
 use crate::{Changes, Pending};
 
 use engine::Engine;
@@ -87,6 +92,16 @@ struct Inner {
     client: Client,
     shared: Arc<Shared>,
     task: Mutex<Task>,
+}
+
+impl Inner {
+    fn is_current(&self) -> bool {
+        let current = lock(&self.shared.progress).current;
+        // The background task may not have heard of the latest loss.
+        current.is_some_and(|losses| {
+            self.client.connected() && self.client.stats().session.losses == losses
+        })
+    }
 }
 
 /// The background task. Dropping its result ends it.
@@ -127,7 +142,8 @@ pub enum CacheEvent {
     Synced,
     /// The session's state has changed.
     State(State),
-    /// A node that cannot be read, and is not in the cache, or whose children are not.
+    /// A node that cannot be read, or whose children cannot be listed: what is below is not in the
+    /// cache either.
     Unread {
         /// Which.
         path: String,
@@ -152,6 +168,10 @@ impl Cache {
     /// A cache of the node at `path` and all that is below it. A malformed path is an error of
     /// [`start`](Self::start).
     pub fn new(client: &Client, path: &str) -> Self {
+        Self::with_plan(client, path, Plan::default())
+    }
+
+    fn with_plan(client: &Client, path: &str, plan: Plan) -> Self {
         let root = ZnodePath::parse(path).map_or_else(
             |_| path.to_owned(),
             |path| path.into_owned().into_cow().into_owned(),
@@ -159,10 +179,16 @@ impl Cache {
         Self {
             inner: Arc::new(Inner {
                 client: client.clone(),
-                shared: Arc::new(Shared::new(root)),
+                shared: Arc::new(Shared::new(root, plan)),
                 task: Mutex::new(Task::Unstarted),
             }),
         }
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(self, planted: crate::Planted) -> Self {
+        Self::with_plan(&self.inner.client, self.root(), Plan::of(planted))
     }
 
     /// Begins to fill the cache, and resolves when all of the tree is in it. If it was started
@@ -176,6 +202,9 @@ impl Cache {
             ZnodePath::parse(&cache.inner.shared.root)?;
             let waiting = cache.inner.shared.until_current();
             cache.launch()?;
+            if cache.is_current() {
+                return Ok(());
+            }
             drop(cache);
             waiting.await
         })
@@ -232,7 +261,7 @@ impl Cache {
     /// Does it show all that has happened, as far as the connected server knows? `false` until it is
     /// filled, while there is no connection, and until it is compared again.
     pub fn is_current(&self) -> bool {
-        self.inner.client.connected() && lock(&self.inner.shared.progress).current
+        self.inner.is_current()
     }
 
     /// A node, if it is in the cache.
@@ -280,6 +309,7 @@ impl Cache {
 /// What a cache and its background task share.
 pub(crate) struct Shared {
     root: String,
+    plan: Plan,
     tree: RwLock<Tree>,
     listeners: Arc<Listeners>,
     progress: Mutex<Progress>,
@@ -287,16 +317,18 @@ pub(crate) struct Shared {
 
 #[derive(Default)]
 struct Progress {
-    current: bool,
+    /// All has been read since so many connections were lost.
+    current: Option<u64>,
     ended: Option<Error>,
     until_current: Vec<Completer<()>>,
     until_ended: Vec<Completer<()>>,
 }
 
 impl Shared {
-    fn new(root: String) -> Self {
+    fn new(root: String, plan: Plan) -> Self {
         Self {
             root,
+            plan,
             tree: RwLock::default(),
             listeners: Arc::default(),
             progress: Mutex::default(),
@@ -311,13 +343,15 @@ impl Shared {
         self.tree.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_current(&self, current: bool) {
+    fn set_outdated(&self) {
+        lock(&self.progress).current = None;
+    }
+
+    /// All has been read since so many connections were lost.
+    fn set_current(&self, losses: u64) {
         let waiting = {
             let mut progress = lock(&self.progress);
-            progress.current = current;
-            if !current {
-                return;
-            }
+            progress.current = Some(losses);
             std::mem::take(&mut progress.until_current)
         };
         for completer in waiting {
@@ -328,7 +362,7 @@ impl Shared {
     fn end(&self, error: Error) {
         let (waiting, ended) = {
             let mut progress = lock(&self.progress);
-            progress.current = false;
+            progress.current = None;
             progress.ended.get_or_insert_with(|| error.clone());
             let waiting = std::mem::take(&mut progress.until_current);
             (waiting, std::mem::take(&mut progress.until_ended))
@@ -342,9 +376,6 @@ impl Shared {
         let mut progress = lock(&self.progress);
         if let Some(error) = &progress.ended {
             return AsyncResult::ready(Err(error.clone()));
-        }
-        if progress.current {
-            return AsyncResult::ready(Ok(()));
         }
         let (completer, result) = AsyncResult::pair();
         progress.until_current.push(completer);

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use crate::signal::{Listening, Signal};
 
@@ -59,17 +59,29 @@ impl<T: Clone> Cell<T> {
 
     /// The value, when it is another than the one seen last.
     pub(crate) async fn next(&self, seen: &mut Seen) -> T {
-        let mut listening = Listening::to(&self.signal);
-        poll_fn(|cx| {
-            listening.register(cx.waker());
-            let inside = self.lock();
-            if inside.version == seen.0 {
-                return Poll::Pending;
-            }
-            seen.0 = inside.version;
-            Poll::Ready(inside.value.clone())
-        })
-        .await
+        let mut listening = self.listen();
+        poll_fn(|cx| self.poll_next(cx, seen, &mut listening)).await
+    }
+
+    /// For [`poll_next`](Self::poll_next).
+    pub(crate) fn listen(&self) -> Listening {
+        Listening::to(&self.signal)
+    }
+
+    /// The value, if it is another than the one seen last.
+    pub(crate) fn poll_next(
+        &self,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+        listening: &mut Listening,
+    ) -> Poll<T> {
+        listening.register(cx.waker());
+        let inside = self.lock();
+        if inside.version == seen.0 {
+            return Poll::Pending;
+        }
+        seen.0 = inside.version;
+        Poll::Ready(inside.value.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside<T>> {

@@ -31,6 +31,7 @@ pub mod locking_queue;
 mod mine;
 pub mod multi_lock;
 mod node;
+pub mod partitioner;
 pub mod party;
 mod pending;
 pub mod persistent_node;
@@ -59,6 +60,7 @@ pub use lease::{MultiNonBlockingLease, NonBlockingLease};
 pub use lock::Lock;
 pub use locking_queue::LockingQueue;
 pub use multi_lock::{MultiGuard, MultiLock};
+pub use partitioner::SetPartitioner;
 pub use party::{Party, ShallowParty};
 pub use persistent_node::PersistentNode;
 pub use queue::Queue;
@@ -67,7 +69,7 @@ pub use semaphore::Semaphore;
 pub use tree_cache::TreeCache;
 pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
 
-use either::either;
-
 #[cfg(zk_planted)]
 pub use planted::Planted;
+
+use either::either;

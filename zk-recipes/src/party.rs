@@ -178,6 +178,14 @@ parties! {
     ShallowParty of Shallow
 }
 
+impl ShallowParty {
+    /// The name of its node.
+    pub(crate) fn node_name(&self) -> &str {
+        let path = self.0.node.path();
+        path.rsplit_once('/').map_or(path, |(_, name)| name)
+    }
+}
+
 impl Member {
     fn new(client: &Client, path: &str, kind: Kind) -> Self {
         let path = path.trim_end_matches('/');

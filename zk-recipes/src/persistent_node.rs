@@ -60,9 +60,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zk_client::{Client, Error, IntoData, Payload, SessionId, Zxid};
 
 use crate::cell::{Cell, Seen};
+#[cfg(zk_planted)]
+use crate::planted::Plan;
 use crate::{Changes, Pending};
 
-use keep::{Order, Outcome, Run};
+use keep::{Order, Outcome, Run, Terms};
 
 /// An ephemeral node that is made again whenever it is gone. See the [module](self).
 ///
@@ -72,7 +74,7 @@ use keep::{Order, Outcome, Run};
 #[must_use = "dropping it deletes the node"]
 pub struct PersistentNode {
     inner: Arc<Inner>,
-    within_session: bool,
+    terms: Terms,
 }
 
 struct Inner {
@@ -87,12 +89,12 @@ struct Inner {
 
 impl Inner {
     /// Begins to make the node, when the run before has ended.
-    fn begin(&self, within_session: bool) -> Run {
+    fn begin(&self, terms: Terms) -> Run {
         let data = lock(&self.data).clone();
         let presence = Arc::clone(&self.presence);
         let mut last = lock(&self.last);
         let (path, previous) = (self.path.clone(), last.take());
-        let run = Run::start(&self.client, path, data, presence, within_session, previous);
+        let run = Run::start(&self.client, path, data, presence, terms, previous);
         *last = Some(run.outcome());
         run
     }
@@ -127,13 +129,20 @@ impl PersistentNode {
                 run: Mutex::new(None),
                 last: Mutex::new(None),
             }),
-            within_session: false,
+            terms: Terms::default(),
         }
     }
 
     /// Is not made again when the session is lost.
     pub fn within_session(mut self) -> Self {
-        self.within_session = true;
+        self.terms.within_session = true;
+        self
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: crate::Planted) -> Self {
+        self.terms.plan = Plan::of(planted);
         self
     }
 
@@ -146,17 +155,14 @@ impl PersistentNode {
     pub fn start(&self) -> Pending<()> {
         let this = self.clone();
         Pending::new(&self.inner.client, async move {
-            let Self {
-                inner,
-                within_session,
-            } = this;
+            let Self { inner, terms } = this;
             let (outcome, taken_back) = {
                 let mut run = lock(&inner.run);
                 let running = run.as_ref().filter(|run| !run.is_over());
                 match running {
                     Some(run) => (run.outcome(), TakeBack(None)),
                     None => {
-                        let new = inner.begin(within_session);
+                        let new = inner.begin(terms);
                         let (outcome, order) = (new.outcome(), new.order());
                         let old = run.replace(new);
                         drop(run);

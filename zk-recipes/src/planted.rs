@@ -36,6 +36,22 @@ pub enum Planted {
     OneTooMany,
     /// A semaphore gives its inner lock back before the lease is there.
     EarlyUnlock,
+    /// What is missing after a gap stays in a cache.
+    KeepMissing,
+    /// A reply is put into a cache though an event about its node has come since.
+    TrustReplies,
+    /// What has changed between two sessions is not told.
+    QuietSession,
+    /// A node of another session is taken for the one that is wanted.
+    ForeignNode,
+    /// A node whose create was lost is looked for once.
+    LeaveDoubt,
+    /// Data whose write was lost is not written again.
+    SetOnce,
+    /// Items are said to be let go, and are not.
+    SkipLetGo,
+    /// Nobody looks whether members come or go.
+    IgnoreMembers,
 }
 
 /// What is planted, if anything is.

@@ -13,6 +13,7 @@ mod lease;
 mod locking_queue;
 mod locks;
 mod members;
+mod partitions;
 mod queue;
 mod races;
 mod rig;

@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{env, thread};
 
 use zk::Client;
 use zk::recipes::double_barrier::Inside;
 use zk::recipes::locking_queue::Item;
-use zk::recipes::{Counter, DoubleBarrier, Election, Lock, LockingQueue, Queue, Semaphore};
+use zk::recipes::partitioner::{Partition, PartitionState};
+use zk::recipes::{
+    Counter, DoubleBarrier, Election, Lock, LockingQueue, Party, Queue, Semaphore, SetPartitioner,
+    ShallowParty,
+};
 
 const HOSTS: &str = "ZK_FLEET_HOSTS";
 
@@ -143,6 +148,55 @@ fn obey(client: &Client, held: &Held, words: &[&str]) -> Result<String, zk::Erro
             run.wait().map(done)
         }
         ["leave", name] => held.take::<Inside>(name).leave().wait().map(done),
+        ["join", deep, shallow, name] => {
+            let deep = Party::new(client, deep).identifier(name);
+            let shallow = ShallowParty::new(client, shallow).identifier(name);
+            deep.join().wait()?;
+            shallow.join().wait()?;
+            held.put(name, (deep, shallow));
+            Ok(done(()))
+        }
+        ["share", path, items, identifier, name] => {
+            let set = SetPartitioner::new(client, path, items.split(',')).identifier(identifier);
+            let set = set.time_boundary(Duration::from_secs(1));
+            held.put(name, Share::start(client, set)?);
+            Ok(done(()))
+        }
+        ["items", name] => {
+            let share = held.take::<Share>(name);
+            let items = match share.part.state() {
+                PartitionState::Acquired => format!("{:?}", share.part.items()).replace('"', "'"),
+                _ => done(()),
+            };
+            held.put(name, share);
+            Ok(items)
+        }
         _ => unreachable!("{words:?}"),
+    }
+}
+
+/// A member of a partitioner that lets go whatever is to be let go.
+pub(super) struct Share {
+    pub(super) part: Arc<Partition>,
+    _serves: zk::AsyncResult<()>,
+}
+
+impl Share {
+    pub(super) fn start(client: &Client, set: SetPartitioner) -> Result<Self, zk::Error> {
+        let part = Arc::new(set.start().wait()?);
+        let mut states = part.changes();
+        let own = Arc::downgrade(&part);
+        let serves = client.run(async move {
+            while let Some(state) = states.next().await {
+                if let (PartitionState::Release, Some(part)) = (state?, own.upgrade()) {
+                    part.release_set().await?;
+                }
+            }
+            Ok(())
+        });
+        Ok(Self {
+            part,
+            _serves: serves,
+        })
     }
 }

@@ -6,5 +6,6 @@ pub(crate) mod caches;
 pub(crate) mod counters;
 pub(crate) mod locks;
 pub(crate) mod parties;
+pub(crate) mod partitions;
 pub(crate) mod queues;
 pub(crate) mod watching;

@@ -24,6 +24,7 @@ use super::plan::{Ask, Plan, Use, below};
 use super::tree::Node;
 use super::{CacheEvent, Shared};
 use crate::again::{after, alive, is_over_quickly};
+use crate::planted::Planted;
 
 /// Requests in flight at once.
 const WINDOW: usize = 8;
@@ -42,6 +43,8 @@ pub(crate) struct Engine {
     held: Option<(Vec<Ask>, Replied)>,
     /// The walk that is under way makes it current.
     walking: bool,
+    /// Connections lost before that walk.
+    losses: u64,
     news: Vec<CacheEvent>,
 }
 
@@ -79,6 +82,7 @@ impl Engine {
             in_flight: VecDeque::new(),
             held: None,
             walking: false,
+            losses: 0,
             news: Vec::new(),
         };
         let result = engine.go_on().await;
@@ -110,7 +114,7 @@ impl Engine {
             }
             if self.walking && self.plan.is_complete() {
                 self.walking = false;
-                self.shared.set_current(true);
+                self.shared.set_current(self.losses);
                 self.news.push(CacheEvent::Synced);
             }
             self.tell().await?;
@@ -170,7 +174,7 @@ impl Engine {
         if !state.is_connected() {
             // A gap, or the end of the watch, will follow, and another walk.
             self.walking = false;
-            self.shared.set_current(false);
+            self.shared.set_outdated();
         }
         self.note(|| CacheEvent::State(state));
     }
@@ -197,7 +201,10 @@ impl Engine {
     /// Walks over the whole tree again.
     fn restart(&mut self) {
         self.walking = true;
-        self.shared.set_current(false);
+        self.shared.set_outdated();
+        if let Some(client) = self.weak.upgrade() {
+            self.losses = client.stats().session.losses;
+        }
         self.in_flight.clear();
         self.held = None;
         self.plan.restart(&self.shared.root);
@@ -206,6 +213,10 @@ impl Engine {
     fn event(&mut self, event: &WatchedEvent) {
         match event.kind {
             EventType::NODE_CREATED | EventType::NODE_DATA_CHANGED => {
+                if self.shared.plan.has(Planted::TrustReplies) && self.plan.is_pending(&event.path)
+                {
+                    return;
+                }
                 self.plan.touched(&event.path);
             }
             EventType::NODE_DELETED => {
@@ -283,7 +294,8 @@ impl Engine {
                         .map(|name| below(&path, name))
                         .collect()
                 };
-                for path in gone.iter().rev() {
+                let missed = !self.shared.plan.has(Planted::KeepMissing);
+                for path in gone.iter().rev().filter(|_| missed) {
                     self.remove(path);
                 }
                 self.plan.listed(&path, children);
@@ -306,10 +318,16 @@ impl Engine {
         let Use::Fresh { deep } = self.plan.got(path) else {
             return;
         };
+        let orphan = result.is_ok() && !self.has_parent(path);
+        if orphan && self.plan.is_pending(above(path)) {
+            // That was read again, and so comes behind its child.
+            self.plan.defer(path, deep);
+            return;
+        }
         let mut goes_on = false;
         match result {
-            // The walk comes to it yet, by a list that is younger than this.
-            Ok(_) if !deep && self.walking && !self.has_parent_of(path) => {}
+            // The walk will come by with its parent; or that cannot be read.
+            Ok(_) if orphan => {}
             Ok((data, stat)) => {
                 self.put(path, data, stat);
                 if deep && stat.num_children > 0 {
@@ -332,14 +350,8 @@ impl Engine {
         }
     }
 
-    /// Is what is above this node in the cache, or is this the root?
-    fn has_parent_of(&self, path: &str) -> bool {
-        let above = match path.rsplit_once('/') {
-            Some(("", _)) => "/",
-            Some((above, _)) => above,
-            None => return true,
-        };
-        path == self.shared.root || self.shared.tree().get(above).is_some()
+    fn has_parent(&self, path: &str) -> bool {
+        path == self.shared.root || self.shared.tree().get(above(path)).is_some()
     }
 
     fn put(&mut self, path: &str, data: Payload, stat: Stat) {
@@ -384,6 +396,14 @@ impl Engine {
         if self.shared.listeners.any() {
             self.news.push(event());
         }
+    }
+}
+
+/// The path of the parent.
+fn above(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((parent, _)) if !parent.is_empty() => parent,
+        Some(_) | None => "/",
     }
 }
 

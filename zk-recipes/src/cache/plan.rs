@@ -155,6 +155,16 @@ impl Plan {
         Use::Fresh { deep: asked.deep }
     }
 
+    /// Will this node be read anyway?
+    pub(crate) fn is_pending(&self, path: &str) -> bool {
+        self.queued.contains_key(path) || self.asked.contains_key(path)
+    }
+
+    /// A node is to be read again, behind all that is to be read now.
+    pub(crate) fn defer(&mut self, path: &str, deep: bool) {
+        self.want(path, deep);
+    }
+
     /// The walk goes on: the node has so many children.
     pub(crate) fn descend(&mut self, path: &str, children: usize) {
         self.lists.push((path.to_owned(), children));

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zk_client::{
     AsyncResult, Client, Error, EventType, Payload, SessionId, Stat, Watch, WeakClient,
@@ -11,6 +12,10 @@ use super::Presence;
 use crate::again::{after, alive};
 use crate::cell::{Cell, Seen};
 use crate::either;
+use crate::planted::{Plan, Planted};
+
+/// The pauses between looks for a node whose create may still turn up.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -19,6 +24,14 @@ pub(crate) struct Order {
     data: Payload,
     /// Grows with every [`Run::write`].
     edition: u64,
+}
+
+/// For how long it is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// Not beyond the end of the session.
+    pub(crate) within_session: bool,
+    pub(crate) plan: Plan,
 }
 
 /// What has become of it.
@@ -44,13 +57,15 @@ pub(crate) struct Run {
 struct Keeper {
     weak: WeakClient,
     path: String,
-    within_session: bool,
+    terms: Terms,
     order: Arc<Cell<Order>>,
     written: Arc<Cell<u64>>,
     outcome: Arc<Cell<Outcome>>,
     presence: Arc<Cell<Presence>>,
     /// The session of the first node.
     session: Option<SessionId>,
+    /// A create whose reply was lost, by its session and the connections lost before.
+    doubt: Option<(Option<SessionId>, u64)>,
 }
 
 /// Ends the task, which deletes the node.
@@ -64,7 +79,7 @@ impl Run {
         path: String,
         data: Payload,
         presence: Arc<Cell<Presence>>,
-        within_session: bool,
+        terms: Terms,
         previous: Option<Arc<Cell<Outcome>>>,
     ) -> Self {
         let order = Order {
@@ -83,12 +98,13 @@ impl Run {
         let keeper = Keeper {
             weak: client.downgrade(),
             path: run.path.clone(),
-            within_session,
+            terms,
             order: run.order(),
             written: Arc::clone(&run.written),
             outcome: run.outcome(),
             presence: Arc::clone(&run.presence),
             session: None,
+            doubt: None,
         };
         client.spawn(keeper.run(previous));
         run
@@ -177,6 +193,16 @@ enum Found {
     Nothing,
 }
 
+/// What is to be done about a node that was found.
+enum Kept {
+    /// It is as wanted.
+    Well,
+    /// It is to be looked at again.
+    InDoubt,
+    /// It is not to be kept any more.
+    Over,
+}
+
 impl Keeper {
     async fn run(mut self, previous: Option<Arc<Cell<Outcome>>>) {
         if let Some(previous) = previous {
@@ -219,18 +245,23 @@ impl Keeper {
                     self.presence.set(Presence::Absent);
                     watch
                 }
-                Found::Own(stat, watch) => {
-                    if !self.found(&order, stat).await? {
-                        return self.remove().await;
+                Found::Own(stat, watch) => match self.found(&order, stat).await? {
+                    Kept::Well => watch,
+                    Kept::InDoubt => {
+                        make = false;
+                        seen = Seen::default();
+                        continue;
                     }
-                    watch
-                }
+                    Kept::Over => return self.remove().await,
+                },
             };
             make = match either(self.order.next(&mut seen), &mut watch).await {
                 Ok(_) => false,
                 Err(Ok(event)) => event.kind == EventType::NODE_DELETED,
                 // The session is gone, and the node with it.
-                Err(Err(_)) if self.within_session && self.session.is_some() => return Ok(false),
+                Err(Err(_)) if self.terms.within_session && self.session.is_some() => {
+                    return Ok(false);
+                }
                 Err(Err(_)) => true,
             };
             if make {
@@ -240,11 +271,11 @@ impl Keeper {
         }
     }
 
-    /// The node is there. `false` if it is not to be kept any more.
-    async fn found(&mut self, order: &Order, stat: Stat) -> Result<bool, Error> {
+    /// The node is there.
+    async fn found(&mut self, order: &Order, stat: Stat) -> Result<Kept, Error> {
         let session = stat.ephemeral_owner;
-        if self.within_session && *self.session.get_or_insert(session) != session {
-            return Ok(false);
+        if self.terms.within_session && *self.session.get_or_insert(session) != session {
+            return Ok(Kept::Over);
         }
         if self.written.get() < order.edition {
             let client = alive(&self.weak)?;
@@ -255,7 +286,12 @@ impl Keeper {
                 Ok(_) => self.written.set(order.edition),
                 // Somebody was quicker, or the node is gone: the watch will say so.
                 Err(Error::BadVersion | Error::NoNode) => {}
-                Err(error) => after(&self.weak, error).await?,
+                Err(error) => {
+                    after(&self.weak, error).await?;
+                    if !self.terms.plan.has(Planted::SetOnce) {
+                        return Ok(Kept::InDoubt);
+                    }
+                }
             }
         }
         self.presence.set(Presence::Present {
@@ -263,19 +299,22 @@ impl Keeper {
             czxid: stat.czxid,
         });
         self.outcome.set(Outcome::Made);
-        Ok(true)
+        Ok(Kept::Well)
     }
 
     /// Tries to make the node, once. Whether it worked is seen by looking.
-    async fn make(&self, order: &Order) -> Result<(), Error> {
+    async fn make(&mut self, order: &Order) -> Result<(), Error> {
         let created = {
             let client = alive(&self.weak)?;
+            let session = client.client_id().map(|(id, _)| id);
+            self.doubt = Some((session, client.stats().session.losses));
             let data = order.data.as_option();
             let create = client.create(&self.path, data).ephemeral().make_path();
             create.launched().await
         };
         match created.await {
             Ok(_) => {
+                self.doubt = None;
                 self.written.set(order.edition);
                 Ok(())
             }
@@ -301,15 +340,24 @@ impl Keeper {
             let live = alive(&self.weak)?.client_id().map(|(id, _)| id);
             return Ok(match stat {
                 None => Found::Nothing,
-                Some(stat) if Some(stat.ephemeral_owner) == live => Found::Own(stat, watch),
+                Some(stat)
+                    if Some(stat.ephemeral_owner) == live
+                        || self.terms.plan.has(Planted::ForeignNode) =>
+                {
+                    Found::Own(stat, watch)
+                }
                 Some(_) => Found::Foreign(watch),
             });
         }
     }
 
     /// Deletes the node if it is this session's. Was there one?
+    ///
+    /// A server may read a create that an earlier connection has left behind after it has answered
+    /// on a new one: then one look is not enough.
     async fn remove(&self) -> Result<bool, Error> {
         let mut deleted = false;
+        let mut pauses = PAUSES.iter();
         loop {
             let (stat, live) = {
                 let Ok(client) = alive(&self.weak) else {
@@ -326,7 +374,17 @@ impl Keeper {
                 }
             };
             if stat.is_none_or(|stat| Some(stat.ephemeral_owner) != live) {
-                return Ok(deleted);
+                let losses = alive(&self.weak)?.stats().session.losses;
+                let doubtful = self.doubt.is_some_and(|(session, before)| {
+                    (session.is_none() || session == live) && losses != before
+                });
+                let doubtful = doubtful && !self.terms.plan.has(Planted::LeaveDoubt);
+                let Some(pause) = pauses.next().filter(|_| doubtful) else {
+                    return Ok(deleted);
+                };
+                let sleep = alive(&self.weak)?.sleep(*pause);
+                sleep.await?;
+                continue;
             }
             let gone = alive(&self.weak)?.delete(&self.path).urgent().send();
             match gone.await {

@@ -4,6 +4,7 @@ use zk_client::{Client, Error, Listen, Payload, Stat, Watch, WatchedEvent, WeakC
 
 use crate::again::{after, alive};
 use crate::changes::Outlet;
+use crate::planted::{Plan, Planted};
 use crate::{Calls, Changes, Pending};
 
 /// Watches a node's data, from its first state on. See the [module](super).
@@ -12,6 +13,7 @@ use crate::{Calls, Changes, Pending};
 pub struct DataWatch {
     client: Client,
     path: String,
+    plan: Plan,
 }
 
 /// What a [`DataWatch`] has seen.
@@ -30,7 +32,15 @@ impl DataWatch {
         Self {
             client: client.clone(),
             path: path.to_owned(),
+            plan: Plan::default(),
         }
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: Planted) -> Self {
+        self.plan = Plan::of(planted);
+        self
     }
 
     /// What it sees, as a stream: the node as it is, then each change of its data, its deletion and
@@ -38,8 +48,10 @@ impl DataWatch {
     ///
     /// An error is the last item: [`Error::NoAuth`], [`Error::Path`], what has ended the client.
     pub fn changes(&self) -> Changes<NodeChange> {
-        let path = self.path.clone();
-        Changes::new(&self.client, |weak, outlet| watch(weak, path, outlet))
+        let (path, plan) = (self.path.clone(), self.plan);
+        Changes::new(&self.client, move |weak, outlet| {
+            watch(weak, path, plan, outlet)
+        })
     }
 
     /// Calls `f` with what it sees; see [`Calls`] (kazoo: `DataWatch(client, path, f)`).
@@ -51,12 +63,20 @@ impl DataWatch {
     }
 }
 
-async fn watch(weak: WeakClient, path: String, outlet: Outlet<NodeChange>) -> Result<(), Error> {
+async fn watch(
+    weak: WeakClient,
+    path: String,
+    plan: Plan,
+    outlet: Outlet<NodeChange>,
+) -> Result<(), Error> {
     let mut known = None;
     let mut event = None;
     loop {
         let (node, watch) = look(&weak, &path).await?;
         let seen = node.as_ref().map(|(_, stat)| (stat.czxid, stat.mzxid));
+        if known.is_some() && event.is_none() && plan.has(Planted::QuietSession) {
+            known = Some(seen);
+        }
         if known != Some(seen) {
             outlet.put(NodeChange { node, event }).await;
             known = Some(seen);
