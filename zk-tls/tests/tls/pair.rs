@@ -12,13 +12,12 @@ use zk_tls::{Tls, Version};
 
 /// So many, or as many as `PROPTEST_CASES` says.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
     let asked = std::env::var("PROPTEST_CASES").is_ok();
-    let mut default = ProptestConfig::default();
-    default.failure_persistence = None;
-    if asked {
-        default
-    } else {
-        ProptestConfig { cases, ..default }
+    ProptestConfig {
+        cases: if asked { default.cases } else { cases },
+        failure_persistence: None,
+        ..default
     }
 }
 
