@@ -63,7 +63,9 @@ fn fresh(workspace: &Workspace, count: &str, limit: Duration) -> Result<String, 
     let recipes = [&seeds[..], &["--recipe", "all"]].concat();
     let mut said = String::new();
     if !run(workspace, &recipes, false, limit, &mut said)? {
-        return Err(Error::Tests(format!("a campaign of recipes failed: {said}")));
+        return Err(Error::Tests(format!(
+            "a campaign of recipes failed: {said}"
+        )));
     }
     Ok(last)
 }
