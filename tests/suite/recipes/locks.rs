@@ -197,7 +197,9 @@ pub(crate) fn a_latch_leads_again_after_its_session(env: &Env) {
     let second = LeaderLatch::start(&other, "/latch", "two");
     wait_for(&client, "/latch", 2);
     assert!(first.is_leader() && !second.is_leader());
+    let changed = first.changed().send();
     kill_session(env, &client);
+    changed.wait_timeout(LIMIT).unwrap();
     let next = second.leading().wait_timeout(LIMIT).unwrap();
     assert!(next > token && !first.is_leader());
     wait_for(&client, "/latch", 2);
