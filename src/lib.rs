@@ -160,3 +160,8 @@ pub mod prelude {
 #[cfg(all(doctest, feature = "threads", feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the lines of the page for those who come from kazoo.
+#[cfg(all(doctest, feature = "threads", feature = "recipes"))]
+#[doc = include_str!("../docs/from-kazoo.md")]
+pub struct FromKazoo;

@@ -93,6 +93,7 @@ mod on_smol;
 mod on_threads;
 mod on_tls;
 mod on_tokio;
+mod pages;
 mod peers;
 mod suite;
 mod support;

@@ -88,6 +88,9 @@ pub(crate) fn is_lease(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
+/// The child of a lease that has its record.
+pub const LEASE_HOLDER: &str = "lease_holder";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +115,3 @@ mod tests {
         assert!(!is_lease("config") && !is_lease(&ID[1..]) && !is_lease(&format!("{ID}0")));
     }
 }
-
-/// The child of a lease that has its record.
-pub const LEASE_HOLDER: &str = "lease_holder";
