@@ -87,7 +87,7 @@ impl Engine {
         };
         let let_go = self.let_go().await;
         let left = self.party.leave().await;
-        let result = result.and_then(|()| let_go).and_then(|()| left.map(drop));
+        let result = result.and(let_go).and_then(|()| left.map(drop));
         *lock(&self.shared.error) = result.as_ref().err().cloned();
         self.shared.state.set(PartitionState::Failure);
         result
