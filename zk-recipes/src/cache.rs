@@ -349,11 +349,12 @@ impl Shared {
 
     /// All has been read since so many connections were lost.
     fn set_current(&self, losses: u64) {
-        let waiting = {
-            let mut progress = lock(&self.progress);
-            progress.current = Some(losses);
-            std::mem::take(&mut progress.until_current)
-        };
+        lock(&self.progress).current = Some(losses);
+    }
+
+    /// Tells those who wait that it is, or was a moment ago.
+    fn wake_waiting(&self) {
+        let waiting = std::mem::take(&mut lock(&self.progress).until_current);
         for completer in waiting {
             completer.complete(Ok(()));
         }

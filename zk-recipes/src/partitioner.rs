@@ -56,7 +56,8 @@
 //!
 //! # Cost
 //!
-//! One watch on the members, and a lock for each own item, sixteen at a time.
+//! One watch on the members, and a lock for each own item, sixteen at a time; and a `sync` every quarter
+//! of the session timeout, as for everything that is held.
 //!
 //! # Where kazoo differs
 //!
@@ -203,7 +204,7 @@ impl SetPartitioner {
             Ok(Partition {
                 client,
                 shared,
-                task: Mutex::new(Some(task)),
+                task: Some(task),
             })
         })
     }
@@ -220,7 +221,7 @@ fn deal(share: Share<'_>) -> Vec<String> {
 pub struct Partition {
     client: Client,
     shared: Arc<Shared>,
-    task: Mutex<Option<AsyncResult<()>>>,
+    task: Option<AsyncResult<()>>,
 }
 
 /// What a partition and its background task share.
@@ -351,18 +352,28 @@ impl Partition {
     /// [`PartitionState::Failure`].
     ///
     /// # Errors
-    /// What keeps it from leaving.
+    /// What has ended it before, or keeps it from leaving.
     pub fn finish(&self) -> Pending<()> {
-        self.shared
-            .order
-            .update(|order| !std::mem::replace(&mut order.finish, true));
-        let task = lock(&self.task).take();
+        let shared = Arc::clone(&self.shared);
         Pending::new(&self.client, async move {
-            match task {
-                Some(task) => task.await,
-                None => Ok(()),
-            }
+            shared
+                .order
+                .update(|order| !std::mem::replace(&mut order.finish, true));
+            let mut seen = Seen::default();
+            while shared.state.next(&mut seen).await != PartitionState::Failure {}
+            let error = lock(&shared.error).clone();
+            error.map_or(Ok(()), Err)
         })
+    }
+}
+
+impl Drop for Partition {
+    fn drop(&mut self) {
+        // Streams may still have their part of it: nothing may be held for them.
+        drop(self.task.take());
+        let held = std::mem::take(&mut *lock(&self.shared.held));
+        drop(held);
+        self.shared.state.set(PartitionState::Failure);
     }
 }
 

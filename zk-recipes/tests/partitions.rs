@@ -178,6 +178,22 @@ fn dropping_the_start_takes_it_back() {
 }
 
 #[test]
+fn dropping_it_lets_go_whoever_still_listens() {
+    let universe = Universe::new(10);
+    let (client, other) = (universe.client("app"), universe.client("other"));
+    let part = joined(&universe, &client, "1");
+    universe.run(part.wait_for_acquire());
+    let mut states = part.changes();
+    let waiting = part.finish();
+    drop(part);
+    drop(universe.run(Lock::new(&other, "/set/locks/a").acquire()));
+    let last = universe.end(states.next()).unwrap().unwrap();
+    assert_eq!(last, PartitionState::Failure);
+    assert!(universe.end(states.next()).is_none());
+    universe.run(waiting);
+}
+
+#[test]
 fn quirk_a_lock_that_others_hold_is_never_taken_for_ours() {
     let universe = Universe::new(6);
     let (client, other) = (universe.client("app"), universe.client("other"));

@@ -229,7 +229,7 @@ async fn live(mut program: Program, views: Arc<Mutex<BTreeMap<String, View>>>) {
     drop(before);
     let mut number = 0;
     while !program.world.is_over() {
-        program.pause(Duration::from_millis(100)).await;
+        program.pause(Duration::from_millis(300)).await;
         // Some write many at once.
         for _ in 0..[1, 1, 1, 30][program.rng.below(4)] {
             number += 1;

@@ -112,12 +112,17 @@ impl Engine {
                 Woken::Reply(batch, result) => self.reply(batch, result).await?,
                 Woken::Over => return Ok(()),
             }
-            if self.walking && self.plan.is_complete() {
+            let synced = self.walking && self.plan.is_complete();
+            if synced {
                 self.walking = false;
                 self.shared.set_current(self.losses);
                 self.news.push(CacheEvent::Synced);
             }
             self.tell().await?;
+            if synced {
+                // After the event, which is none for who begins to listen then.
+                self.shared.wake_waiting();
+            }
             if let Watch::Set(_) = self.watch {
                 self.send().await?;
             }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use zk_client::{AsyncResult, Children, Error, State, StateStream};
+use zk_client::{AsyncResult, Children, Error, State, StateStream, SyncKeepAlive};
 
 use super::{Order, PartitionState, SetPartitioner, Share, Shared, lock};
 use crate::cell::Seen;
@@ -23,6 +23,9 @@ pub(super) struct Engine {
     party: ShallowParty,
     shared: Arc<Shared>,
     interrupts: Interrupts,
+    /// While nothing is held, too: else what is acquired after quiet time may be unproven at once,
+    /// where servers are slow, and so again and again.
+    _keep_alive: SyncKeepAlive,
 }
 
 /// What ends whatever is being done.
@@ -68,6 +71,7 @@ impl Engine {
             plan: config.plan,
         };
         Self {
+            _keep_alive: config.client.keep_alive_by_sync(),
             config,
             party,
             shared,
@@ -84,17 +88,12 @@ impl Engine {
                 Err(error) => break Err(error),
             }
         };
-        let failure = match &result {
-            Ok(()) => None,
-            Err(error) => Some(error.clone()),
-        };
-        *lock(&self.shared.error) = failure;
         let let_go = self.let_go().await;
         let left = self.party.leave().await;
+        let result = result.and(let_go).and_then(|()| left.map(drop));
+        *lock(&self.shared.error) = result.as_ref().err().cloned();
         self.shared.state.set(PartitionState::Failure);
-        result?;
-        let_go?;
-        left.map(drop)
+        result
     }
 
     /// Allocates once, and holds for as long as it may.
