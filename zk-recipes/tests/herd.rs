@@ -32,7 +32,7 @@ fn a_thousand_waiters_are_no_herd() {
         (rig.requests() - requests) as f64 / rounds as f64,
         (rig.count("event NodeDeleted") - events) as f64 / rounds as f64,
     );
-    println!(
+    eprintln!(
         "a hand-over: {requests} requests, {events} events, p50 {:?} of round trips of {:?}",
         times[rounds / 2],
         WAY * 2

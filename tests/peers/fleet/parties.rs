@@ -81,9 +81,10 @@ fn owned(python: &mut Member) -> String {
 }
 
 fn items_of(share: &super::worker::Share) -> String {
-    match share.part.state() {
-        PartitionState::Acquired => listed(share.part.items()),
-        _ => "None".to_owned(),
+    if share.part.state() == PartitionState::Acquired {
+        listed(share.part.items())
+    } else {
+        "None".to_owned()
     }
 }
 

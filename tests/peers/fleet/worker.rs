@@ -164,9 +164,10 @@ fn obey(client: &Client, held: &Held, words: &[&str]) -> Result<String, zk::Erro
         }
         ["items", name] => {
             let share = held.take::<Share>(name);
-            let items = match share.part.state() {
-                PartitionState::Acquired => format!("{:?}", share.part.items()).replace('"', "'"),
-                _ => done(()),
+            let items = if share.part.state() == PartitionState::Acquired {
+                format!("{:?}", share.part.items()).replace('"', "'")
+            } else {
+                done(())
             };
             held.put(name, share);
             Ok(items)

@@ -22,16 +22,14 @@ pub(crate) fn a_cache_is_filled_and_follows(env: &Env) {
     let mut events = cache.events();
     let mut next = || events.next_timeout(LIMIT).unwrap().unwrap();
     let changed = client.set("/a/b", "new").wait().unwrap();
-    match next() {
-        CacheEvent::Changed { before, now } => {
-            assert_eq!((before.path.as_str(), before.stat.version), ("/a/b", 0));
-            assert_eq!(
-                (now.data.to_vec(), now.stat.mzxid),
-                (b"new".to_vec(), changed.mzxid)
-            );
-        }
-        other => panic!("{other:?}"),
-    }
+    let CacheEvent::Changed { before, now } = next() else {
+        panic!("a change comes first");
+    };
+    assert_eq!((before.path.as_str(), before.stat.version), ("/a/b", 0));
+    assert_eq!(
+        (now.data.to_vec(), now.stat.mzxid),
+        (b"new".to_vec(), changed.mzxid)
+    );
     client.create("/a/d", "").wait().unwrap();
     assert!(matches!(next(), CacheEvent::Added(node) if node.path == "/a/d"));
     client.delete("/a/b").recursive().wait().unwrap();
@@ -89,6 +87,10 @@ pub(crate) fn a_tree_cache_tells_what_kazoos_does(env: &Env) {
     let heard = Heard::new();
     let tell = heard.teller();
     cache.listen(move |event| {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "all others are told by name"
+        )]
         let word = match event {
             TreeEvent::NodeAdded(node) => format!("added {}", node.path),
             TreeEvent::NodeUpdated(node) => format!("updated {} {:?}", node.path, &*node.data),
