@@ -17,8 +17,10 @@ use zk_client::{AsyncResult, Client, Error};
 pub struct Pending<T> {
     client: Client,
     /// `None` when its result was taken.
-    future: Option<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>,
+    future: Option<Boxed<T>>,
 }
+
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 impl<T: Send + 'static> Pending<T> {
     /// Boxes what is to be done, for recipes of your own.
@@ -108,10 +110,7 @@ impl<T> Future for Pending<T> {
 }
 
 /// Polls it; once its result was taken, that is what it says.
-fn poll_once<T>(
-    future: &mut Option<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<T, Error>> {
+fn poll_once<T>(future: &mut Option<Boxed<T>>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
     let Some(going) = future else {
         return Poll::Ready(Err(Error::Taken));
     };

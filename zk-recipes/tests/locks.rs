@@ -235,11 +235,8 @@ fn names_without_an_order_are_refused() {
     for name in ["x__lock__12345678901", "x__lock__2147483648"] {
         rig.run(client.create(&format!("/l/{name}"), "")).unwrap();
         let error = rig.run(lock.acquire()).unwrap_err();
-        let RecipeError::Unordered { name: named, .. } = (match error {
-            Error::Recipe(error) => error,
-            other => panic!("{other:?}"),
-        }) else {
-            panic!("another one");
+        let Error::Recipe(RecipeError::Unordered { name: named, .. }) = error else {
+            panic!("{error:?}");
         };
         assert_eq!(named, name);
         rig.pass(millis(100));
