@@ -25,10 +25,10 @@
 //! ```
 //!
 //! On the server: `PATH/U__lock__N`, ephemeral and sequential, with the identifier as data
-//! ([`layout`](crate::layout)).
+//! ([`layout`]).
 //!
 //! To a waiter `Suspended` means nothing, and `Lost` that it begins again at the end of the line. To
-//! a holder see [`Guard`](crate::Guard). A lock that nobody else wants takes two round
+//! a holder see [`Guard`]. A lock that nobody else wants takes two round
 //! trips and three requests, the directory four more, once; handing it over three requests and two
 //! round trips from the release to the next holder, whatever the number of waiters.
 //!

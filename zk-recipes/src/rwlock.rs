@@ -25,7 +25,7 @@
 //! neither starves, and whoever waits watches one node only. There is no upgrade and no downgrade.
 //!
 //! On the server: `PATH/U__rlock__N` and `PATH/U__lock__N`, ephemeral and sequential, with the
-//! identifier as data. A [`Lock`](crate::Lock) does not see readers, as in kazoo: use a
+//! identifier as data. A [`Lock`] does not see readers, as in kazoo: use a
 //! [`WriteLock`] where there are any.
 //!
 //! What `Suspended` and `Lost` mean, and what it costs, is as for [`Lock`](crate::lock). A

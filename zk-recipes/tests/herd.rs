@@ -32,11 +32,6 @@ fn a_thousand_waiters_are_no_herd() {
         (rig.requests() - requests) as f64 / rounds as f64,
         (rig.count("event NodeDeleted") - events) as f64 / rounds as f64,
     );
-    eprintln!(
-        "a hand-over: {requests} requests, {events} events, p50 {:?} of round trips of {:?}",
-        times[rounds / 2],
-        WAY * 2
-    );
     assert!(requests <= 4.0, "{requests}");
     // To the next in line, and to the owner, which watches its own node.
     assert!(events <= 2.1, "{events}");

@@ -146,7 +146,8 @@ impl Book {
             ];
             for rival in rivals.into_iter().flatten() {
                 if rival.to > term.from && term.to > term.from {
-                    return Err(format!("two hold it at once: {rival:?} and {term:?}"));
+                    let who = (&rival.who, &term.who);
+                    return Err(format!("{who:?} hold it at once: {rival:?} and {term:?}"));
                 }
             }
             let last = match term.token {
