@@ -16,8 +16,11 @@ use zk_client::{AsyncResult, Client, Error};
 #[must_use = "nothing happens until it is awaited, waited for or sent"]
 pub struct Pending<T> {
     client: Client,
-    future: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
+    /// `None` once its result was taken.
+    future: Option<Boxed<T>>,
 }
+
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 impl<T: Send + 'static> Pending<T> {
     /// Boxes what is to be done, for recipes of your own.
@@ -27,20 +30,20 @@ impl<T: Send + 'static> Pending<T> {
     ) -> Self {
         Self {
             client: client.clone(),
-            future: Box::pin(future),
+            future: Some(Box::pin(future)),
         }
     }
 
     /// Gives it up after `limit`, counted from its first poll: [`Error::Timeout`], and then as if
     /// dropped.
     pub fn timeout(self, limit: Duration) -> Self {
-        let Self { client, future } = self;
+        let client = self.client.clone();
         let sleeper = client.clone();
         Self::new(&client, async move {
-            let mut future = future;
+            let mut future = self;
             let mut sleep = pin!(sleeper.sleep(limit));
             poll_fn(|cx| {
-                if let Poll::Ready(result) = future.as_mut().poll(cx) {
+                if let Poll::Ready(result) = Pin::new(&mut future).poll(cx) {
                     return Poll::Ready(result);
                 }
                 sleep
@@ -57,8 +60,8 @@ impl<T: Send + 'static> Pending<T> {
     /// # Errors
     /// Those of the call; [`Error::WouldDeadlock`] where waiting would never end.
     pub fn wait(self) -> Result<T, Error> {
-        let Self { client, future } = self;
-        client.block_on(future)?
+        let client = self.client.clone();
+        client.block_on(self)?
     }
 
     /// Blocks this thread for at most `limit`.
@@ -71,8 +74,8 @@ impl<T: Send + 'static> Pending<T> {
 
     /// Goes on in the background. Dropping the result takes it back.
     pub fn send(self) -> AsyncResult<T> {
-        let Self { client, future } = self;
-        client.run(future)
+        let client = self.client.clone();
+        client.run(self)
     }
 
     /// Goes on in the background, and calls `f` in order with the client's other callbacks.
@@ -86,10 +89,11 @@ impl<T: Send + 'static> Pending<T> {
     }
 
     /// The result if it is there without waiting (kazoo: `get_nowait`). Takes the first step if
-    /// that was not done, and none that somebody has to wake it for.
+    /// that was not done, and none that somebody has to wake it for. A result is given once:
+    /// [`Error::Taken`] afterwards.
     pub fn try_take(&mut self) -> Option<Result<T, Error>> {
         let mut cx = Context::from_waker(Waker::noop());
-        match self.future.as_mut().poll(&mut cx) {
+        match Pin::new(self).poll(&mut cx) {
             Poll::Ready(result) => Some(result),
             Poll::Pending => None,
         }
@@ -100,7 +104,14 @@ impl<T> Future for Pending<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.future.as_mut().poll(cx)
+        let Some(future) = &mut self.future else {
+            return Poll::Ready(Err(Error::Taken));
+        };
+        let result = future.as_mut().poll(cx);
+        if result.is_ready() {
+            self.future = None;
+        }
+        result
     }
 }
 
