@@ -87,6 +87,10 @@ impl Item {
                     return Ok(());
                 }
                 Err(Error::Transaction(error)) if *error.cause() == Error::NoNode => {
+                    if error.index() > 0 {
+                        // Somebody has deleted the item alone: the claim goes with this value.
+                        return Err(Error::NotHeld);
+                    }
                     break Error::NoNode;
                 }
                 Err(Error::Transaction(error)) => return Err(error.cause().clone()),
