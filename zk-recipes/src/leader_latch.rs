@@ -75,7 +75,12 @@ impl Office {
         let before = {
             let mut state = self.state();
             state.changes += 1;
-            std::mem::replace(&mut state.guard, guard)
+            // What is acquired while it ends is given back.
+            if state.ended.is_some() {
+                (guard, state.guard.take())
+            } else {
+                (std::mem::replace(&mut state.guard, guard), None)
+            }
         };
         drop(before);
         self.signal.raise();
@@ -174,7 +179,8 @@ impl LeaderLatch {
         self.lock.contenders()
     }
 
-    /// Steps down, takes part no more, and resolves when its node is known to be gone.
+    /// Steps down, takes part no more, and resolves when the node by which it led is known to be
+    /// gone. One by which it only waits is deleted in the background.
     ///
     /// # Errors
     /// [`Error::NoAuth`] and the like. That it did not lead is none.
