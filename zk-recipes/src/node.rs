@@ -296,6 +296,8 @@ impl Shared {
         let before = mem::replace(&mut *eye, Eye::Blind);
         drop(eye);
         drop(before);
+        // Others may have looked while somebody opened it, and seen nothing.
+        self.signal.raise();
         true
     }
 
