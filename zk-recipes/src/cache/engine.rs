@@ -308,6 +308,8 @@ impl Engine {
         };
         let mut goes_on = false;
         match result {
+            // The walk comes to it yet, by a list that is younger than this.
+            Ok(_) if !deep && self.walking && !self.has_parent_of(path) => {}
             Ok((data, stat)) => {
                 self.put(path, data, stat);
                 if deep && stat.num_children > 0 {
@@ -328,6 +330,16 @@ impl Engine {
         if deep && !goes_on {
             self.plan.step();
         }
+    }
+
+    /// Is what is above this node in the cache, or is this the root?
+    fn has_parent_of(&self, path: &str) -> bool {
+        let above = match path.rsplit_once('/') {
+            Some(("", _)) => "/",
+            Some((above, _)) => above,
+            None => return true,
+        };
+        path == self.shared.root || self.shared.tree().get(above).is_some()
     }
 
     fn put(&mut self, path: &str, data: Payload, stat: Stat) {
