@@ -87,6 +87,26 @@ pub enum TreeEvent {
     Initialized,
 }
 
+/// A start that is taken back if it does not get to the cache underneath.
+struct Beginning(Option<Arc<Mutex<Stage>>>);
+
+impl Beginning {
+    fn succeed(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        if let Some(stage) = self.0.take() {
+            let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+            if *stage == Stage::Started {
+                *stage = Stage::Latent;
+            }
+        }
+    }
+}
+
 impl TreeCache {
     /// A cache of the node at `path` and all that is below it.
     pub fn new(client: &Client, path: &str) -> Self {
@@ -97,7 +117,9 @@ impl TreeCache {
         }
     }
 
-    /// Makes the root if it is missing, and fills the cache. Dropping this stops nothing.
+    /// Makes the root if it is missing, and fills the cache. Dropping this stops nothing from the
+    /// moment on at which the root is there; before that, and after an error about the root, it was
+    /// not started, and can be again.
     ///
     /// # Errors
     /// [`RecipeError::WrongState`] the second time, and after [`close`](Self::close);
@@ -105,23 +127,24 @@ impl TreeCache {
     pub fn start(&self) -> Pending<()> {
         let this = self.clone();
         Pending::new(&self.client, async move {
-            this.begin()?;
+            let beginning = this.begin()?;
             let Self { cache, client, .. } = this;
             client
                 .retry_default(client.ensure_path(cache.root()))
                 .await?;
+            beginning.succeed();
             let filled = cache.start();
             drop((cache, client));
             filled.await
         })
     }
 
-    fn begin(&self) -> Result<(), Error> {
+    fn begin(&self) -> Result<Beginning, Error> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let why = match *stage {
             Stage::Latent => {
                 *stage = Stage::Started;
-                return Ok(());
+                return Ok(Beginning(Some(Arc::clone(&self.stage))));
             }
             Stage::Started => "it is started already",
             Stage::Closed => "it is closed: make a new one",
