@@ -103,7 +103,8 @@ impl<T: Send + 'static> Changes<T> {
         let Some(client) = self.weak.upgrade() else {
             return Ok(None);
         };
-        client.block_on(self.next())?.transpose()
+        may_block(client)?;
+        zk_client::block_on(self.next()).transpose()
     }
 
     /// Blocks this thread until the next item, at most for `limit`; `None` after the last.
@@ -114,8 +115,9 @@ impl<T: Send + 'static> Changes<T> {
         let Some(client) = self.weak.upgrade() else {
             return Ok(None);
         };
+        let mut sleep = client.sleep(limit);
+        may_block(client)?;
         let next = async {
-            let mut sleep = client.sleep(limit);
             poll_fn(|cx| {
                 if let Poll::Ready(item) = self.poll_next(cx) {
                     return Poll::Ready(item.transpose());
@@ -125,7 +127,7 @@ impl<T: Send + 'static> Changes<T> {
             })
             .await
         };
-        client.block_on(next)?
+        zk_client::block_on(next)
     }
 
     /// A blocking iterator over what is to come. An error is the last item.
@@ -229,6 +231,11 @@ impl Calls {
     pub fn ended(self) -> AsyncResult<()> {
         self.0
     }
+}
+
+/// May this thread wait? The client is given back before it does, so as not to be kept open.
+fn may_block(client: Client) -> Result<(), Error> {
+    client.block_on(std::future::ready(()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
