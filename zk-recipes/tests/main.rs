@@ -4,6 +4,7 @@
 
 mod barrier;
 mod caches;
+mod corners;
 mod counter;
 mod double_barrier;
 mod guards;
