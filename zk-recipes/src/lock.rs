@@ -197,18 +197,23 @@ pub(crate) async fn contenders(line: &Line, client: &Client) -> Result<Vec<Strin
         Err(Error::NoNode) => return Ok(Vec::new()),
         names => names?,
     };
+    // All in one flight.
     let mut gets = Vec::new();
     for (_, name) in line.order(names.iter())? {
         let path = line.child(name);
-        let client = client.clone();
-        gets.push(async move {
-            let get = client.get(&path);
-            client.retry(&steady(), get).await
-        });
+        let get = client.get(&path).launched().await;
+        gets.push((path, get));
     }
     let mut identifiers = Vec::new();
-    for get in gets {
-        match get.await {
+    for (path, get) in gets {
+        let got = match get.await {
+            Err(error) if error.is_retryable() => {
+                let get = client.get(&path);
+                client.retry(&steady(), get).await
+            }
+            got => got,
+        };
+        match got {
             Ok((data, _)) => {
                 let text: Cow<'_, str> = String::from_utf8_lossy(&data);
                 identifiers.push(text.into_owned());

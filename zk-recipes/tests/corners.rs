@@ -7,7 +7,7 @@ use zk_recipes::cache::{Cache, CacheEvent};
 use zk_recipes::tree_cache::TreeCache;
 use zk_recipes::{Barrier, Election, LeaderLatch, Lock, LockingQueue, Loss, Pending};
 
-use crate::rig::{Rig, millis, seconds};
+use crate::rig::{Rig, WAY, millis, seconds};
 
 /// Work may go on for as long as it likes after it has given its leadership back.
 #[test]
@@ -80,6 +80,20 @@ fn the_end_of_a_client_is_a_loss() {
     assert_eq!(rig.run(guard.release()), Err(Error::NotHeld));
     let waiting = rig.run(Barrier::new(&client, "/b").wait());
     assert!(matches!(waiting, Err(Error::Closed { .. })));
+}
+
+/// Asking who is there takes two round trips, whatever the number.
+#[test]
+fn contenders_are_asked_for_in_one_flight() {
+    let rig = Rig::new(8);
+    let client = rig.client("a");
+    let lock = Lock::new(&client, "/l").identifier("a");
+    let waiting: Vec<_> = (0..30).map(|_| lock.acquire().send()).collect();
+    rig.pass(seconds(1));
+    let begun = rig.sim.now();
+    assert_eq!(rig.run(lock.contenders()).unwrap(), ["a"; 30]);
+    assert!(rig.sim.now() - begun < 5 * WAY);
+    drop(waiting);
 }
 
 /// A start that has not got far can be made again.

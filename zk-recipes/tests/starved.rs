@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use zk_client::{Client, Error};
-use zk_recipes::{Guard, Lock, Pending, Semaphore};
+use zk_recipes::{Counter, Guard, Lock, Pending, Semaphore};
+use zk_sim::Cut;
 
 use crate::rig::{Rig, millis, seconds, session_of};
 
@@ -35,10 +36,36 @@ fn expire(rig: &Rig, client: &Client) {
     assert_ne!(session_of(client), before);
 }
 
-/// Somebody gets in while a call is not polled, whose session ends meanwhile.
+/// Deletes all ephemeral nodes below these paths.
+fn delete_all(rig: &Rig, paths: &[&str]) {
+    let other = rig.client("somebody");
+    for path in paths {
+        for name in rig.children(path) {
+            let path = format!("{path}/{name}");
+            if rig.owner(&path).0 != 0 {
+                rig.run(other.delete(&path)).unwrap();
+            }
+        }
+    }
+    rig.run(other.close()).unwrap();
+}
+
+/// Somebody gets in while a call is not polled, whose session ends meanwhile, or whose nodes are
+/// deleted.
 fn nobody_shares<G: Send + 'static>(
     acquire: impl Fn(&Client) -> Pending<G>,
     is_held: impl Fn(&G) -> bool,
+) {
+    nobody_shares_after(&acquire, &is_held, expire);
+    nobody_shares_after(&acquire, &is_held, |rig, _| {
+        delete_all(rig, &["/l", "/s", "/s-__lock__"]);
+    });
+}
+
+fn nobody_shares_after<G: Send + 'static>(
+    acquire: impl Fn(&Client) -> Pending<G>,
+    is_held: impl Fn(&G) -> bool,
+    fault: impl Fn(&Rig, &Client),
 ) {
     let mut ended = 0;
     for steps in 1..24 {
@@ -49,7 +76,7 @@ fn nobody_shares<G: Send + 'static>(
             ended += 1;
             continue;
         }
-        expire(&rig, &one);
+        fault(&rig, &one);
         let held = rig.run(acquire(&two).timeout(seconds(5))).unwrap();
         assert!(is_held(&held));
         let after = drive(&rig, &mut call, 50);
@@ -105,15 +132,48 @@ fn nothing_is_left_of_a_call_that_is_dropped_between_its_steps() {
             ];
             let first = drive(&rig, &mut calls[0], steps);
             if broken {
-                rig.sim
-                    .network()
-                    .cut("one", "s1", zk_sim::Cut::AfterDelivery);
+                rig.sim.network().cut("one", "s1", Cut::AfterDelivery);
             }
             drop(first);
             drop(calls);
             rig.pass(seconds(5));
             let left = (rig.children("/s"), rig.children("/s-__lock__"));
             assert!(left.0.is_empty() && left.1.is_empty(), "{steps} {left:?}");
+        }
+    }
+}
+
+/// Whatever is missed, nothing is added twice.
+#[test]
+fn a_change_is_made_once_by_a_call_that_slept_through_its_session() {
+    for marked in [false, true] {
+        for steps in 1..12 {
+            for cut in [Cut::BeforeDelivery, Cut::AfterDelivery] {
+                let rig = Rig::new(u64::from(steps));
+                let client = rig.client("one");
+                let mut counter = Counter::new(&client, "/c");
+                if marked {
+                    counter = counter.marked();
+                }
+                let mut call = counter.add(1);
+                let mut done = drive(&rig, &mut call, steps);
+                if done.is_none() {
+                    // With what the last step has sent under way.
+                    let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut call).poll(cx)));
+                    if let Poll::Ready(result) = rig.run(polled) {
+                        done = Some(result);
+                    }
+                    rig.sim.network().cut("one", "s1", cut);
+                    expire(&rig, &client);
+                    done = done.or_else(|| drive(&rig, &mut call, 100));
+                }
+                let value = rig.run(Counter::new(&client, "/c").value()).unwrap();
+                match done.unwrap() {
+                    Ok(_) => assert_eq!(value, 1, "{marked} {steps} {cut:?}"),
+                    Err(Error::Unknown { .. }) => assert!(value <= 1),
+                    Err(error) => assert_eq!((value, error), (0, Error::NoNode)),
+                }
+            }
         }
     }
 }
