@@ -50,6 +50,22 @@ fn the_claim_of_an_item_that_is_gone_goes_too() {
     assert!(rig.children("/q/taken").is_empty());
 }
 
+/// Whoever has lost its claim to another consumer does not take the item from it.
+#[test]
+fn a_claim_of_another_is_left_alone() {
+    let rig = Rig::new(3);
+    let (one, two) = (rig.client("one"), rig.client("two"));
+    let queue = LockingQueue::new(&one, "/q");
+    rig.run(queue.put("1")).unwrap();
+    let first = rig.run(queue.get()).unwrap();
+    let claim = rig.children("/q/taken").remove(0);
+    rig.run(two.delete(&format!("/q/taken/{claim}"))).unwrap();
+    let second = rig.run(LockingQueue::new(&two, "/q").get()).unwrap();
+    assert_eq!(rig.run(first.consume()), Err(Error::NotHeld));
+    assert_eq!(rig.run(second.consume()), Ok(()));
+    assert_eq!(rig.run(queue.len()), Ok(0));
+}
+
 /// The deletion of its node is under way before anything that is asked afterwards.
 #[test]
 fn a_latch_that_waits_is_gone_when_it_is_closed() {

@@ -52,7 +52,6 @@ impl Held {
 /// Who held something, and when, in true time.
 #[derive(Clone, Debug)]
 pub(crate) struct Term {
-    #[expect(dead_code, reason = "told by Debug, in what is printed of a violation")]
     pub(crate) who: String,
     /// `None` if others may hold it, too.
     pub(crate) token: Option<Zxid>,

@@ -77,6 +77,11 @@ impl Item {
 
     async fn consume_now(mut self) -> Result<(), Error> {
         let client = self.client.clone();
+        // The transaction cannot see whose claim it deletes.
+        if !self.claim.look().await? {
+            self.claim.gone();
+            return Err(Error::NotHeld);
+        }
         let mut doubt = None;
         let lost = loop {
             let transaction = client.transaction().delete(self.claim.path());

@@ -171,7 +171,9 @@ impl Run {
         match self.presence.get() {
             Presence::Present { session, .. } if Some(session) == live => {
                 self.presence.set(Presence::Absent);
-                Some(self.client.delete(&self.path).urgent().send())
+                // Another session's node may be in its place by the time that this is sent.
+                let delete = self.client.delete(&self.path).in_session(session);
+                Some(delete.urgent().send())
             }
             Presence::Present { .. } | Presence::Absent => None,
         }
@@ -373,7 +375,8 @@ impl Keeper {
                     }
                 }
             };
-            if stat.is_none_or(|stat| Some(stat.ephemeral_owner) != live) {
+            let owner = stat.map(|stat| stat.ephemeral_owner);
+            let Some(owner) = owner.filter(|owner| Some(*owner) == live) else {
                 let losses = alive(&self.weak)?.stats().session.losses;
                 let doubtful = self.doubt.is_some_and(|(session, before)| {
                     (session.is_none() || session == live) && losses != before
@@ -385,8 +388,11 @@ impl Keeper {
                 let sleep = alive(&self.weak)?.sleep(*pause);
                 sleep.await?;
                 continue;
-            }
-            let gone = alive(&self.weak)?.delete(&self.path).urgent().send();
+            };
+            let client = alive(&self.weak)?;
+            let delete = client.delete(&self.path).in_session(owner);
+            let gone = delete.urgent().send();
+            drop(client);
             match gone.await {
                 Ok(()) => deleted = true,
                 Err(Error::NoNode) => {}
