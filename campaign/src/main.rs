@@ -17,7 +17,7 @@ zk-campaign [OPTION..]
   --seed S             runs one seed, and says what was wrong
   --trace              with all that happened, that clients saw, and that servers agreed on
   --until SECONDS      up to this time only
-  --recipe NAME        of this recipe, instead of calls of all kinds; all: of each of them
+  --recipe NAME        of this recipe, instead of calls of all kinds; all: of each that is settled
   --list-recipes       the names of them
   --mutant NAME        with this fault planted
   --mutants            plants each fault, and tells under which seed it is found; the first is 0 then
@@ -66,7 +66,10 @@ impl Command {
                 }
                 "--trace" => command.options.trace = true,
                 "--recipe" => match value()?.as_str() {
-                    "all" => command.recipes = RECIPES.to_vec(),
+                    "all" => {
+                        let settled = RECIPES.iter().filter(|recipe| recipe.open.is_none());
+                        command.recipes = settled.copied().collect();
+                    }
                     name => {
                         let found = Recipe::named(name);
                         let found = found.ok_or_else(|| format!("no recipe {name}"))?;
@@ -100,9 +103,12 @@ impl Command {
             return ExitCode::SUCCESS;
         }
         if self.list_recipes {
-            RECIPES
-                .iter()
-                .for_each(|recipe| println!("{}", recipe.name));
+            for recipe in RECIPES {
+                match recipe.open {
+                    None => println!("{}", recipe.name),
+                    Some(why) => println!("{} (not among all: {why})", recipe.name),
+                }
+            }
             return ExitCode::SUCCESS;
         }
         let mut all: Vec<Option<Recipe>> = self.recipes.iter().copied().map(Some).collect();
