@@ -157,7 +157,7 @@ pub mod prelude {
 }
 
 /// The code of the README, so that it compiles.
-#[cfg(all(doctest, feature = "threads", feature = "tokio"))]
+#[cfg(all(doctest, feature = "threads", feature = "tokio", feature = "recipes"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
