@@ -112,8 +112,14 @@ async fn expire(client: Client) -> Result<(), Error> {
 }
 
 async fn lose(client: Client) -> Result<(), Error> {
-    client.until_connected().await?;
-    let mut changes = client.state_changes();
+    let mut changes = loop {
+        client.until_connected().await?;
+        let changes = client.state_changes();
+        // A connection that is lost by itself before anybody looks cannot be broken.
+        if client.connected() {
+            break changes;
+        }
+    };
     client.reconnect();
     until(&mut changes, |state| {
         matches!(state, State::Suspended { .. })
