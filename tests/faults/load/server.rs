@@ -117,7 +117,11 @@ impl Faulty {
             }
             (Fault::Refuse, Kind::Real(_)) => {
                 self.cut_under_way(clients[0], || self.proxy.refuse(true).unwrap());
-                wait_until("the loss", all_lost);
+                // One that the proxy had just taken up may have come through the first cut.
+                wait_until("the loss", || {
+                    self.proxy.cut();
+                    all_lost()
+                });
                 self.proxy.refuse(false).unwrap();
             }
             (Fault::Expire, kind) => {

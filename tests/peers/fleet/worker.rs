@@ -31,7 +31,7 @@ pub(super) fn command(hosts: &str) -> Command {
 }
 
 #[test]
-#[ignore = "is a member of a fleet when another test has started it"]
+#[ignore = "needs another test, which starts it as a member of a fleet"]
 fn obeys_its_input() {
     let Ok(hosts) = env::var(HOSTS) else {
         return;
