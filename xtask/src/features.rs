@@ -75,14 +75,24 @@ fn choices_of(features: &[&str]) -> Vec<String> {
     choices
 }
 
+/// Where code may be there because a feature is not: it stands in for what the feature adds, as an
+/// error that names what is missing, or as a type that has no values.
+const STAND_INS: [&str; 4] = [
+    "zk-server/src/tcp/security.rs",
+    "zk-tls/src/pem.rs",
+    "zk-tls/src/provider.rs",
+    "zk-tls/src/trust.rs",
+];
+
 /// A feature only adds: no code is there because a feature is not.
 fn takes_away(workspace: &Workspace) -> Result<usize, Error> {
     let mut broken = 0;
     for path in tracked(&workspace.root)? {
         let text = read(&workspace.root.join(&path))?.unwrap_or_default();
         let is_code = path.extension().is_some_and(|end| end == "rs") && !is_test(&path);
+        let stands_in = STAND_INS.iter().any(|file| path.ends_with(file));
         // This file says what it looks for.
-        if !is_code || path.ends_with(file!()) {
+        if !is_code || stands_in || path.ends_with(file!()) {
             continue;
         }
         for (number, line) in code(&text).lines().enumerate() {
