@@ -28,6 +28,8 @@
 //! cargo test --test main -- watches::                     # one topic
 //! ```
 //!
+//! `campaigns` go on for minutes, on an ensemble: `cargo xtask campaign`.
+//!
 //! `names` is about how servers are found, `observed` about the log. `differential` is about something else: the server of
 //! this project, against real ones.
 //!
@@ -83,6 +85,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod campaigns;
 mod differential;
 mod faults;
 mod handlers;

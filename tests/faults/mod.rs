@@ -55,7 +55,7 @@ fn client(hosts: &str, timeout: Duration) -> Client {
 }
 
 /// Closes a client whose user holds nothing any more: nothing may be left in it.
-fn close_clean(client: &Client) {
+pub(crate) fn close_clean(client: &Client) {
     client.sync("/").wait().unwrap();
     holds_nothing(client);
     client.close().wait().unwrap();

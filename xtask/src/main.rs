@@ -11,6 +11,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command speaks on its output")]
 
+mod campaign;
 mod ci;
 mod deny;
 mod error;
@@ -56,6 +57,9 @@ cargo xtask COMMAND
                    --from DIR    with them what is in DIR/TARGET
   sim [ARG..]      clients and servers under all faults, simulated seed by seed
                    --seeds N     so many; --seed S --trace one of them; --help for the rest
+  campaign [NAME..] load and faults on a real ensemble of three; all handlers, or those named:
+                   threads tokio_current_thread tokio_multi_thread smol_thread smol_executor
+                   --minutes N   how long for each of them; 10 unless given
   package          packs every crate as it would be published
   bench [ARG..]    cargo bench --workspace, with these arguments
 ";
@@ -85,6 +89,7 @@ fn run(words: &[&str]) -> Result<bool, Error> {
             Ok(fuzz::fuzz(&Workspace::load()?, &options)?.finish())
         }
         ["sim", arguments @ ..] => sim::sim(&Workspace::load()?, arguments),
+        ["campaign", words @ ..] => Ok(campaign::campaign(words)?.finish()),
         ["package"] => {
             let mut report = Report::new(false);
             let workspace = Workspace::load()?;

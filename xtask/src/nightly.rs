@@ -5,7 +5,7 @@
 use crate::error::Error;
 use crate::report::{Done, Report};
 use crate::workspace::Workspace;
-use crate::{fuzz, loom, sim};
+use crate::{campaign, fuzz, loom, sim};
 
 mod minimal;
 mod powerset;
@@ -15,7 +15,7 @@ mod servers;
 type Step = (&'static str, fn(&Workspace) -> Result<Done, Error>);
 
 /// Quick ones first. Each can be asked for by its name.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("minimal", minimal::minimal),
     ("powerset", powerset::powerset),
     ("loom", loom::loom),
@@ -23,6 +23,7 @@ const STEPS: [Step; 8] = [
     ("next", servers::next),
     ("mutants", sim::mutants),
     ("sim", sim::long),
+    ("campaign", campaign::step),
     ("fuzz", fuzz::long),
 ];
 

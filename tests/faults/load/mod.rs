@@ -3,8 +3,8 @@
 //! says why not, nobody hangs, and nothing is left: not in a client, no task, and no thread.
 
 mod server;
-mod watches;
-mod writes;
+pub(crate) mod watches;
+pub(crate) mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,10 @@ use writes::{Fate, Load};
 /// Long enough for the restart of a server, most often, and short enough to wait for two thirds.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-fn connect(hosts: &str, timeout: Duration, handler: Arc<dyn Handler>) -> Client {
+/// Watches of each kind.
+const WATCHES: usize = 10;
+
+pub(crate) fn connect(hosts: &str, timeout: Duration, handler: Arc<dyn Handler>) -> Client {
     let mut builder = Client::builder(hosts);
     let connect = builder.session_timeout(timeout).connect(handler);
     connect.limit(LIMIT).wait().unwrap()
@@ -64,7 +67,7 @@ impl Scene {
     /// Lets these faults happen under load, then looks whether all is as promised.
     fn survives(self, faults: &[Fault]) {
         let load = Load::start(&self.writer);
-        let watches = watches::Set::new(&self.watcher, &self.observer);
+        let watches = watches::Set::new(&self.watcher, &self.observer, "", WATCHES);
         load.goes_on(100);
         for fault in faults {
             self.server.inflict(*fault, &self.clients());

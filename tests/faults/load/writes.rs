@@ -12,13 +12,17 @@ use crate::support::wait_until;
 const WINDOW: usize = 100;
 /// What is written between two short pauses, so that servers are not filled with nodes.
 const BATCH: u64 = 50;
+const BATCH_PAUSE: Duration = Duration::from_millis(10);
+/// Before a task tries again what has failed.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Nodes are spread over so many parents, whose lists of children stay short.
+const PARENTS: u64 = 64;
 /// Background tasks.
 const TASKS: usize = 3;
 
 /// What was said of a write.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Acknowledged,
     NotApplied,
     Unknown,
@@ -37,7 +41,7 @@ fn fate<T>(result: &Result<T, Error>) -> Fate {
 }
 
 /// Writes that go on until they are told to stop.
-pub(super) struct Load {
+pub(crate) struct Load {
     shared: Arc<Shared>,
     writer: std::thread::JoinHandle<()>,
 }
@@ -56,8 +60,15 @@ struct Shared {
 impl Load {
     /// Creates below `/writes`, some waited for and some with callbacks, and sets by tasks in the
     /// background.
-    pub(super) fn start(client: &Client) -> Self {
-        client.ensure_path("/writes").wait().unwrap();
+    pub(crate) fn start(client: &Client) -> Self {
+        Self::paced(client, BATCH_PAUSE)
+    }
+
+    /// The same with a pause of so long after each [`BATCH`].
+    pub(crate) fn paced(client: &Client, pause: Duration) -> Self {
+        for parent in 0..PARENTS {
+            client.ensure_path(&parent_of(parent)).wait().unwrap();
+        }
         let shared = Arc::<Shared>::default();
         for task in 0..TASKS {
             let path = format!("/task-{task}");
@@ -66,12 +77,12 @@ impl Load {
             client.spawn(set(client.clone(), Arc::clone(&shared), task, path));
         }
         let (writing, theirs) = (Arc::clone(&shared), client.clone());
-        let writer = std::thread::spawn(move || create(&theirs, &writing));
+        let writer = std::thread::spawn(move || create(&theirs, &writing, pause));
         Self { shared, writer }
     }
 
     /// Waits until so many more writes are acknowledged.
-    pub(super) fn goes_on(&self, more: u64) {
+    pub(crate) fn goes_on(&self, more: u64) {
         let so_far = self.shared.acknowledged.load(Ordering::SeqCst);
         wait_until("writes to succeed", || {
             self.shared.acknowledged.load(Ordering::SeqCst) >= so_far + more
@@ -79,16 +90,18 @@ impl Load {
     }
 
     /// Ends it, and looks whether what was said is so. Returns how often what was said.
-    pub(super) fn check(self, observer: &Client) -> BTreeMap<Fate, usize> {
+    pub(crate) fn check(self, observer: &Client) -> BTreeMap<Fate, usize> {
         self.shared.over.store(true, Ordering::SeqCst);
         self.writer.join().unwrap();
         wait_until("tasks and callbacks to end", || {
             self.shared.open.load(Ordering::SeqCst) == 0
         });
-        let children = observer.get_children("/writes").linearizable().wait();
-        let children = children.unwrap();
-        let names = children.iter().filter_map(|name| name.parse().ok());
-        let there: BTreeSet<u64> = names.collect();
+        let mut there = BTreeSet::new();
+        for parent in 0..PARENTS {
+            let path = parent_of(parent);
+            let children = observer.get_children(&path).linearizable().wait().unwrap();
+            there.extend(children.iter().filter_map(|name| name.parse::<u64>().ok()));
+        }
         let mut counts = BTreeMap::new();
         let creates = self.shared.creates.lock().unwrap();
         for (number, fate) in &*creates {
@@ -120,14 +133,18 @@ impl Load {
     }
 }
 
+fn parent_of(number: u64) -> String {
+    format!("/writes/{}", number % PARENTS)
+}
+
 /// Keeps a window of creates in flight; each name is used once.
-fn create(client: &Client, shared: &Arc<Shared>) {
+fn create(client: &Client, shared: &Arc<Shared>, pause: Duration) {
     let mut window: VecDeque<(u64, AsyncResult<String>)> = VecDeque::new();
     let over = || shared.over.load(Ordering::SeqCst);
     let mut next = 0;
     while !over() || !window.is_empty() {
         while window.len() < WINDOW && !over() {
-            let path = format!("/writes/{next}");
+            let path = format!("{}/{next}", parent_of(next));
             let result = client.create(&path, b"x").send();
             if next % 10 == 0 {
                 let (shared, number) = (Arc::clone(shared), next);
@@ -141,7 +158,7 @@ fn create(client: &Client, shared: &Arc<Shared>) {
             }
             next += 1;
             if next % BATCH == 0 {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(pause);
             }
         }
         if let Some((number, result)) = window.pop_front() {
