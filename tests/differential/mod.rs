@@ -63,8 +63,9 @@
 //!
 //! And these are not asked in one go, since real servers race there against themselves: a write behind
 //! setACL may still be held against the list before; one behind another, against the quota before; in
-//! 3.8 what follows a multi with flags that do not belong there may see half of it; credentials and
-//! SASL overtake; whatever follows closeSession may or may not be answered.
+//! 3.8 what follows a multi with flags that do not belong there may see half of it; what is created
+//! below a node right behind it is held against the flags of that node, whatever the operation made of
+//! them; credentials and SASL overtake; whatever follows closeSession may or may not be answered.
 //!
 //! That the method itself is sound is shown by a real server and another of its kind, which do not
 //! differ.
@@ -79,6 +80,7 @@
 )]
 
 mod compare;
+mod flags;
 mod left_out;
 mod listed;
 mod lockstep;
@@ -186,6 +188,14 @@ macro_rules! mount {
             #[ignore = "needs a real ZooKeeper: cargo xtask test"]
             fn ours_agrees_on_the_operations_of_a_fresh_seed() {
                 ours_against_real(Version::$version, Release::$version, fresh_seed());
+            }
+
+            #[test]
+            #[ignore = "needs a real ZooKeeper: cargo xtask test"]
+            fn ours_agrees_on_every_operation_with_all_flags() {
+                let (real, ours) = (real(Version::$version), ours(Release::$version));
+                let addresses = [real.address(0), ours.local_addr()];
+                flags::check(addresses, format!("flags, {}", Version::$version));
             }
 
             #[test]

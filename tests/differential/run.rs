@@ -193,8 +193,13 @@ impl Run {
                 _ => {}
             }
             writes += usize::from(request.is_write());
-            // The new list does not hold for the writes behind it until it is in the tree.
-            let is_last = matches!(request, Request::SetAcl { .. });
+            // The new list does not hold for the writes behind it until it is in the tree, and until
+            // then the flags of a node count for its children, whatever the operation made of them.
+            let is_last = match &request {
+                Request::SetAcl { .. } => true,
+                Request::Create { mode, .. } => matches!(mode, WireMode::Raw(_)),
+                _ => false,
+            };
             asks.push(self.listed(Ask::of(request)));
             if is_last {
                 break;

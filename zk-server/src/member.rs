@@ -151,13 +151,14 @@ impl Member {
             shared.deadlines.remove(&(at, conn));
             shared.evict(conn, Ending::Abort);
         }
-        while let Some(&(at, conn)) = shared.releases.first().filter(|(at, _)| *at <= now) {
-            shared.releases.remove(&(at, conn));
+        while let Some(&(at, conn)) = self.shared.releases.first().filter(|(at, _)| *at <= now) {
+            self.shared.releases.remove(&(at, conn));
             if let Some(connection) = self.conns.get_mut(&conn) {
                 connection.client.output.release_due(now);
-                shared.released(&mut connection.client);
+                self.released(conn);
             }
         }
+        let shared = &mut self.shared;
         if shared.flush_at.is_some_and(|at| at <= now) {
             self.flush_touched();
         }
@@ -176,9 +177,7 @@ impl Member {
             return 0;
         }
         if matches!(connection.client.stage, Stage::Gone { .. }) {
-            if connection.client.output.len() == 0 {
-                self.handle_closed(self.shared.clock.now(), conn);
-            }
+            self.forget_if_done(conn);
         } else {
             self.run(conn);
         }
@@ -289,7 +288,7 @@ impl Member {
         shared.detach(client);
         client.waiting.clear();
         let abort = ending == Ending::Abort;
-        if abort || client.output.len() == 0 {
+        if abort || client.output.len() == 0 && !client.output.is_held() {
             self.conns.remove(&conn);
             shared.outputs.push_back(Output::Close { conn, abort });
             return;
@@ -300,6 +299,25 @@ impl Member {
         let releases = client.output.releases().map(|at| (at, conn));
         shared.releases.extend(releases);
         shared.released(client);
+    }
+
+    /// Something that was held back on a connection is not any more.
+    fn released(&mut self, conn: ConnId) {
+        if let Some(Connection { client, .. }) = self.conns.get_mut(&conn) {
+            self.shared.released(client);
+            self.forget_if_done(conn);
+        }
+    }
+
+    /// Of a connection that is over nothing is left once the driver knows, and has all of its output.
+    fn forget_if_done(&mut self, conn: ConnId) {
+        let done = self.conns.get(&conn).is_some_and(|connection| {
+            let client = &connection.client;
+            matches!(client.stage, Stage::Gone { deadline: Some(_) }) && client.output.len() == 0
+        });
+        if done {
+            self.handle_closed(self.shared.clock.now(), conn);
+        }
     }
 
     /// Closes the connections that have to go by what happened elsewhere.

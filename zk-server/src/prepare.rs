@@ -139,9 +139,9 @@ impl Write<'_> {
                 return Err(ErrorCode::MARSHALLING_ERROR);
             }
             match self.op(op) {
-                Ok(op) => {
-                    self.pending.note(&op);
-                    done.push(op);
+                Ok(done_op) => {
+                    self.pending.note(&done_op, says_ephemeral(op));
+                    done.push(done_op);
                 }
                 Err(code) => {
                     let mut codes = vec![ErrorCode::OK; ops.len()];
@@ -178,6 +178,12 @@ impl Write<'_> {
             MultiOp::Check { path, version } => self.check(path, *version),
         }
     }
+}
+
+/// Whether the flags are those of an ephemeral node, whatever the operation makes of them: within the
+/// multi, servers go by the flags alone when they look for the parent of a node.
+fn says_ephemeral(op: &MultiOp<'_>) -> bool {
+    matches!(op, MultiOp::Create { mode, .. } if matches!(mode.flags(), 1 | 3))
 }
 
 /// Whether the flags are above `most`, or negative. Those of the operation for nodes with a time to

@@ -293,9 +293,10 @@ impl World {
         self.drain();
     }
 
-    /// What is due is done, after which nothing more is due.
+    /// What is due is done, after which nothing more is due. A reply that was held back until now
+    /// makes room for requests behind it, whose replies may be held back until now as well.
     fn settle(&mut self) {
-        for _ in 0..8 {
+        for _ in 0..8 + self.server.pending_faults() {
             self.server.handle_timeout(self.now);
             self.drain();
             if self.server.poll_timeout().is_none_or(|due| due > self.now) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fs, panic};
 
-use zk_fuzz_bodies::{TARGETS, corpus, seeds};
+use zk_fuzz_bodies::{TARGETS, corpus, seeds, server_bytes};
 
 fn packed(name: &str) -> PathBuf {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../corpora");
@@ -65,6 +65,30 @@ fn calls_that_were_found() {
 #[test]
 fn watchers_that_were_found() {
     replay("session_watches");
+}
+
+/// A small buffer for output, twenty replies that are each held back for no time, and the requests
+/// for them in one go: each that is sent makes room for two more.
+#[test]
+fn many_delays_of_no_time_are_no_busy_loop() {
+    let mut input = vec![2, 0];
+    input.extend([4, 0]); // a session
+    input.extend([16, 0, 0, 0, 0x30]); // a node with data
+    input.extend([14, 3, 0].repeat(20)); // delays
+    input.extend([6, 0, 40, 8, 0, 0]); // reads of it
+    input.extend([13; 3]); // what is due
+    server_bytes(&input);
+}
+
+/// A reply that was not taken yet, a hold behind it, and then a frame that ends the connection.
+#[test]
+fn of_a_connection_that_ends_while_it_is_held_the_driver_is_told() {
+    let mut input = vec![0, 0];
+    input.extend([4, 0]); // a session
+    input.extend([8, 0, 16, 0, 31, 0, 0]); // a ping whose reply waits
+    input.extend([15, 3, 1, 0, 0]); // held from here; an empty frame
+    input.extend([9, 0]); // the reply is taken
+    server_bytes(&input);
 }
 
 #[test]

@@ -51,11 +51,15 @@ impl Member {
     pub fn release(&mut self, now: Instant) {
         self.shared.clock.advance(now);
         self.shared.releases.clear();
-        for connection in self.conns.values_mut() {
+        let mut held = Vec::new();
+        for (conn, connection) in &mut self.conns {
             if connection.client.output.is_held() {
                 connection.client.output.release();
-                self.shared.released(&mut connection.client);
+                held.push(*conn);
             }
+        }
+        for conn in held {
+            self.released(conn);
         }
     }
 

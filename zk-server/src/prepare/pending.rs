@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use zk_proto::Acl;
 
-use crate::{Owner, Tree, TxnOp, Znode, path};
+use crate::{Tree, TxnOp, Znode, path};
 
 /// A tree, and the nodes in it that earlier operations change. Without any it costs nothing.
 pub(super) struct Pending<'t> {
@@ -63,15 +63,12 @@ impl<'t> Pending<'t> {
         }
     }
 
-    /// Takes an operation as done.
-    pub(super) fn note(&mut self, op: &TxnOp) {
+    /// Takes an operation as done. `is_ephemeral` is what counts for a node that it creates, until
+    /// the transaction is applied.
+    pub(super) fn note(&mut self, op: &TxnOp, is_ephemeral: bool) {
         match op {
             TxnOp::Create {
-                path,
-                data,
-                acl,
-                owner,
-                ..
+                path, data, acl, ..
             } => {
                 self.change_parent(path, |parent| {
                     parent.creates = parent.creates.saturating_add(1);
@@ -84,7 +81,7 @@ impl<'t> Pending<'t> {
                     creates: 0,
                     children: 0,
                     data_length: data.len(),
-                    is_ephemeral: matches!(owner, Owner::Session(_)),
+                    is_ephemeral,
                 };
                 self.changed.insert(Arc::clone(path), Some(record));
             }

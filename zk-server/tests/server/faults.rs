@@ -195,6 +195,37 @@ fn what_is_held_is_held_when_the_connection_ends() {
     }
 }
 
+/// Nothing is behind the hold but the end, and all before it has been sent, or there was nothing.
+#[test]
+fn the_end_of_a_connection_is_held_and_told_of_without_output() {
+    let too_short = [0; 4];
+    for (was_full, time) in [(false, None), (true, None), (true, Some(30))] {
+        let mut rig = Rig::new(Options::new());
+        let client = rig.connect();
+        if let Some(time) = time {
+            let delay = Fault::Delay(Duration::from_secs(time));
+            rig.server.inject(Matcher::any(), delay);
+        }
+        if was_full {
+            rig.full.push(client.conn);
+            rig.ask(client, 1, &Request::Ping);
+        }
+        rig.server.hold(client.conn);
+        rig.send(client.conn, &too_short);
+        rig.full.clear();
+        rig.take(client.conn);
+        rig.advance(Duration::from_secs(60));
+        assert_eq!(rig.got(client, OpCode::PING).is_some(), was_full);
+        assert_eq!(rig.closed(client.conn), None, "{was_full}, {time:?}");
+        assert_eq!(rig.server.member().connections(), 1);
+        rig.server.release(rig.now);
+        rig.drain();
+        assert_eq!(rig.closed(client.conn), Some(Closed::Orderly));
+        assert_eq!(rig.server.member().connections(), 0);
+        rig.advance(Duration::from_secs(60));
+    }
+}
+
 #[test]
 fn a_connection_that_is_held_at_its_end_goes_when_its_client_does() {
     let mut rig = Rig::new(Options::new());

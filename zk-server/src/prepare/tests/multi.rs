@@ -119,6 +119,72 @@ fn within_a_multi_a_deleted_node_is_gone_and_an_ephemeral_one_has_no_children() 
     );
 }
 
+/// Of every operation with all flags that it is taken with: until a multi is applied, its flags alone
+/// say whether a node is ephemeral.
+#[test]
+fn a_container_that_says_it_is_ephemeral_has_no_children_within_its_multi() {
+    let operations = [
+        OpCode::CREATE,
+        OpCode::CREATE2,
+        OpCode::CREATE_CONTAINER,
+        OpCode::CREATE_TTL,
+    ];
+    for release in [Release::V3_8, Release::V3_9] {
+        for opcode in operations {
+            for flags in 0..=6 {
+                let ttl = (opcode == OpCode::CREATE_TTL).then_some(60_000);
+                let create = MultiOp::Create {
+                    path: "/x".into(),
+                    data: None,
+                    acl: Acl::open_unsafe_ref().into(),
+                    mode: WireMode::Raw(RawMode { opcode, flags, ttl }),
+                    with_stat: false,
+                };
+                let mut server = Server::new();
+                server.settings.release = release;
+                let request = Request::Multi(vec![create.clone()].into());
+                if !matches!(server.prepare(&request), Ok(TxnKind::Multi(_))) {
+                    assert!(flags > 4 && opcode != OpCode::CREATE_TTL, "{create:?}");
+                    continue;
+                }
+                let name = match flags {
+                    2 | 3 | 6 => "/x0000000000",
+                    _ => "/x",
+                };
+                let child = format!("{name}/c");
+                let ops = vec![create.clone(), multi_create(&child, PERSISTENT)];
+                let second = server.multi(ops).pop();
+                let what = format!("{release}: {create:?}");
+                if matches!(flags, 1 | 3) {
+                    let code = ErrorCode::NO_CHILDREN_FOR_EPHEMERALS;
+                    assert_eq!(second, Some(MultiResult::Error(code)), "{what}");
+                } else {
+                    let created = matches!(second, Some(MultiResult::Created { .. }));
+                    assert!(created, "{what}: {second:?}");
+                }
+            }
+        }
+        // Once it has been created it is what it is.
+        let mut server = Server::new();
+        server.settings.release = release;
+        let create = MultiOp::Create {
+            path: "/x".into(),
+            data: None,
+            acl: Acl::open_unsafe_ref().into(),
+            mode: WireMode::Raw(RawMode {
+                opcode: OpCode::CREATE_CONTAINER,
+                flags: 1,
+                ttl: None,
+            }),
+            with_stat: false,
+        };
+        server.multi(vec![create]);
+        let is_container = release >= Release::V3_9;
+        assert_eq!(server.tree.ephemeral_count(), usize::from(!is_container));
+        assert_eq!(server.create("/x/c", PERSISTENT).is_ok(), is_container);
+    }
+}
+
 #[test]
 fn an_empty_multi_takes_a_number() {
     let mut server = Server::new();
