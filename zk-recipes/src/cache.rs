@@ -96,7 +96,10 @@ struct Inner {
 
 impl Inner {
     fn is_current(&self) -> bool {
-        let current = lock(&self.shared.progress).current;
+        let current = {
+            let progress = lock(&self.shared.progress);
+            progress.current.filter(|_| !progress.behind)
+        };
         // The background task may not have heard of the latest loss.
         current.is_some_and(|losses| {
             self.client.connected() && self.client.stats().session.losses == losses
@@ -258,8 +261,11 @@ impl Cache {
         })
     }
 
-    /// Does it show all that has happened, as far as the connected server knows? `false` until it is
-    /// filled, while there is no connection, and until it is compared again.
+    /// Does it follow the connected server? `false` until it is filled, while there is no connection and
+    /// until it is compared again, and while functions that [listen](Self::listen) keep it from what has
+    /// happened since they were called.
+    ///
+    /// What it was told of this moment is still `true`: it takes a round trip to be read.
     pub fn is_current(&self) -> bool {
         self.inner.is_current()
     }
@@ -319,6 +325,8 @@ pub(crate) struct Shared {
 struct Progress {
     /// All has been read since so many connections were lost.
     current: Option<u64>,
+    /// Functions that listen keep it from hearing of what has happened since.
+    behind: bool,
     ended: Option<Error>,
     until_current: Vec<Completer<()>>,
     until_ended: Vec<Completer<()>>,
@@ -350,6 +358,23 @@ impl Shared {
     /// All has been read since so many connections were lost.
     fn set_current(&self, losses: u64) {
         lock(&self.progress).current = Some(losses);
+    }
+
+    /// Something has happened, and waits until functions that listen have returned.
+    fn set_behind(&self) {
+        lock(&self.progress).behind = true;
+    }
+
+    /// All that waited has been heard of.
+    fn set_up_to_date(&self) {
+        let is_current = {
+            let mut progress = lock(&self.progress);
+            progress.behind = false;
+            progress.current.is_some()
+        };
+        if is_current {
+            self.wake_waiting();
+        }
     }
 
     /// Tells those who wait that it is, or was a moment ago.

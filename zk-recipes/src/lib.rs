@@ -19,7 +19,6 @@ mod cell;
 mod changes;
 pub mod counter;
 pub mod double_barrier;
-mod either;
 pub mod election;
 mod guard;
 pub mod layout;
@@ -40,6 +39,7 @@ pub mod queue;
 pub mod rwlock;
 pub mod semaphore;
 mod signal;
+mod texts;
 mod together;
 pub mod tree_cache;
 pub mod watch;
@@ -72,4 +72,4 @@ pub use watch::{ChildrenWatch, DataWatch, PatientChildrenWatch};
 #[cfg(zk_planted)]
 pub use planted::Planted;
 
-use either::either;
+use together::either;

@@ -390,3 +390,6 @@ pub(crate) fn begins_again(error: &Error) -> bool {
         Error::TryAgain | Error::SessionExpired { .. } | Error::WatchEnded(_)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,8 +44,6 @@
 //! * No node is left behind: a deletion that fails is repeated (kazoo: tried once).
 //! * Numbers are compared as such, around their overflow (kazoo: as texts).
 
-use std::borrow::Cow;
-
 use zk_client::{Client, Error};
 
 use crate::cancel::Cancel;
@@ -53,6 +51,7 @@ use crate::layout::{self, LockLayout};
 use crate::line::Line;
 use crate::node::steady;
 use crate::planted::Plan;
+use crate::texts::texts;
 use crate::{Guard, LockGuard, Pending};
 
 /// One holder at a time, in the order in which they came. See the [module](self).
@@ -197,32 +196,8 @@ pub(crate) async fn contenders(line: &Line, client: &Client) -> Result<Vec<Strin
         Err(Error::NoNode) => return Ok(Vec::new()),
         names => names?,
     };
-    // All in one flight.
-    let mut gets = Vec::new();
-    for (_, name) in line.order(names.iter())? {
-        let path = line.child(name);
-        let get = client.get(&path).launched().await;
-        gets.push((path, get));
-    }
-    let mut identifiers = Vec::new();
-    for (path, get) in gets {
-        let got = match get.await {
-            Err(error) if error.is_retryable() => {
-                let get = client.get(&path);
-                client.retry(&steady(), get).await
-            }
-            got => got,
-        };
-        match got {
-            Ok((data, _)) => {
-                let text: Cow<'_, str> = String::from_utf8_lossy(&data);
-                identifiers.push(text.into_owned());
-            }
-            Err(Error::NoNode) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(identifiers)
+    let order = line.order(names.iter())?;
+    texts(client, order.iter().map(|(_, name)| line.child(name))).await
 }
 
 impl std::fmt::Debug for Lock {

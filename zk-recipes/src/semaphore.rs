@@ -46,7 +46,6 @@
 //!   somebody else is counting).
 //! * Each acquire takes a lease of its own (kazoo: one per object).
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +57,7 @@ use crate::layout::{self, LockLayout};
 use crate::line::{self, Line, Place, again_after, begins_again};
 use crate::node::{Name, Node, PAUSE, steady};
 use crate::planted::{Plan, Planted};
+use crate::texts::texts;
 use crate::{Guard, Pending};
 
 /// At most so many holders at a time. See the [module](self).
@@ -324,20 +324,9 @@ impl Leases {
             Err(Error::NoNode) => return Ok(Vec::new()),
             names => names?,
         };
-        let mut holders = Vec::new();
-        for name in names.iter().filter(|name| layout::is_lease(name)) {
-            let path = format!("{}/{name}", self.path.trim_end_matches('/'));
-            let get = client.get(&path);
-            match client.retry(&steady(), get).await {
-                Ok((data, _)) => {
-                    let text: Cow<'_, str> = String::from_utf8_lossy(&data);
-                    holders.push(text.into_owned());
-                }
-                Err(Error::NoNode) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(holders)
+        let leases = names.iter().filter(|name| layout::is_lease(name));
+        let path = |name| format!("{}/{name}", self.path.trim_end_matches('/'));
+        texts(client, leases.map(path)).await
     }
 }
 

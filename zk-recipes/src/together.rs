@@ -1,4 +1,4 @@
-//! Several calls in one flight.
+//! Two things at once: both of them, or whichever comes first.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -30,17 +30,17 @@ pub(crate) async fn both<A: Future, B: Future>(first: A, second: B) -> (A::Outpu
     .await
 }
 
-/// The result of whichever is done first; the other one is dropped.
-pub(crate) async fn either<T>(
-    first: impl Future<Output = T>,
-    second: impl Future<Output = T>,
-) -> T {
-    let (mut first, mut second) = (pin!(first), pin!(second));
+/// What comes first; the first of the two if both are there. The second may be asked again.
+pub(crate) async fn either<A, B: Unpin + Future>(
+    first: impl Future<Output = A>,
+    second: &mut B,
+) -> Result<A, B::Output> {
+    let mut first = pin!(first);
     poll_fn(|cx| {
-        if let Poll::Ready(result) = first.as_mut().poll(cx) {
-            return Poll::Ready(result);
+        if let Poll::Ready(first) = first.as_mut().poll(cx) {
+            return Poll::Ready(Ok(first));
         }
-        second.as_mut().poll(cx)
+        pin!(&mut *second).poll(cx).map(Err)
     })
     .await
 }

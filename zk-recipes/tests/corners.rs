@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use zk_client::{Error, Listen};
 use zk_recipes::cache::{Cache, CacheEvent};
 use zk_recipes::tree_cache::TreeCache;
-use zk_recipes::{Barrier, Election, LeaderLatch, Lock, LockingQueue, Loss, Pending};
+use zk_recipes::{Barrier, Election, LeaderLatch, Lock, LockingQueue, Loss, Pending, Semaphore};
 
 use crate::rig::{Rig, WAY, millis, seconds};
 
@@ -110,6 +110,33 @@ fn contenders_are_asked_for_in_one_flight() {
     assert_eq!(rig.run(lock.contenders()).unwrap(), ["a"; 30]);
     assert!(rig.sim.now() - begun < 5 * WAY);
     drop(waiting);
+}
+
+/// The same of leases; and no more than a bounded number of them at once.
+#[test]
+fn lease_holders_are_asked_for_in_one_flight() {
+    let rig = Rig::new(9);
+    let client = rig.client("a");
+    rig.run(client.create("/sem", "200")).unwrap();
+    for _ in 0..200 {
+        let lease = format!("/sem/{}", client.unique_id());
+        rig.run(client.create(&lease, "a").ephemeral()).unwrap();
+    }
+    let (begun, before) = (rig.sim.now(), client.stats().session.requests);
+    let mut asked = Semaphore::new(&client, "/sem", 200).lease_holders().send();
+    let mut most = 0;
+    let holders = loop {
+        if let Some(holders) = asked.try_take() {
+            break holders.unwrap();
+        }
+        most = most.max(client.stats().session.in_flight);
+        rig.pass(millis(1));
+    };
+    assert_eq!(holders, ["a"; 200]);
+    // The list, and twice as many as may be under way.
+    assert!(rig.sim.now() - begun < 7 * WAY);
+    assert!((100..=128).contains(&most), "{most} at once");
+    assert_eq!(client.stats().session.requests - before, 202);
 }
 
 /// A start that has not got far can be made again.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use zk_client::{Client, Error, SessionId, State};
-use zk_sim::{Cut, ServerHandle, Sim, StandaloneServer};
+use zk_sim::{Cut, PartitionId, ServerHandle, Sim, StandaloneServer};
 
 pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -13,6 +13,9 @@ pub(crate) fn seconds(count: u64) -> Duration {
 pub(crate) fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
+
+/// A machine that cannot reach the server.
+pub(crate) struct Away(PartitionId);
 
 pub(crate) struct Universe {
     pub(crate) sim: Sim,
@@ -72,6 +75,19 @@ impl Universe {
     /// Cuts a machine's connection.
     pub(crate) fn cut(&self, machine: &str) {
         assert!(self.sim.network().cut(machine, "s1", Cut::BeforeDelivery) > 0);
+    }
+
+    /// A machine's connection breaks, and there is no other until it is [back](Self::back).
+    pub(crate) fn away(&self, machine: &str) -> Away {
+        let partition = self.sim.network().partition(&[machine], &["s1"]);
+        self.cut(machine);
+        self.pass(millis(1));
+        Away(partition)
+    }
+
+    /// The machine reaches the server again.
+    pub(crate) fn back(&self, away: Away) {
+        self.sim.network().heal(away.0);
     }
 
     /// Is there a node?

@@ -7,7 +7,16 @@
 //! may be older, and the node is read again. What is in the cache was thus read after the last event
 //! about it, or is about to be read again.
 //!
-//! Where events may have been missed, the tree is walked over, and compared.
+//! Where events may have been missed, the tree is walked over, and compared: a node's data and stat, and
+//! its list if that is not known to be as it was.
+//!
+//! # When nothing has to be compared
+//!
+//! Every reply says up to which transaction its server has got, and what a watch tells comes before the
+//! reply that reveals it. So a cache that has read all and used all its events is the tree as of the
+//! newest reply before a loss, and if the server is still there when the watch is set again, then
+//! nothing was missed, as nothing was written. That does not hold of events that were dropped as their
+//! buffer was full, nor of a second loss of which the gap has not been told yet.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -16,15 +25,15 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use zk_client::{
-    AsyncResult, Error, EventType, Notice, Payload, ReadResult, Stat, State, StateChange,
-    StateStream, WatchStream, WatchedEvent, WeakClient,
+    AsyncResult, Error, Notice, ReadResult, State, StateChange, StateStream, WatchStream,
+    WeakClient, Zxid,
 };
 
-use super::plan::{Ask, Plan, Use, below};
-use super::tree::Node;
+use super::plan::{Ask, Plan};
 use super::{CacheEvent, Shared};
 use crate::again::{after, alive, is_over_quickly};
-use crate::planted::Planted;
+
+mod apply;
 
 /// Requests in flight at once.
 const WINDOW: usize = 8;
@@ -43,8 +52,16 @@ pub(crate) struct Engine {
     held: Option<(Vec<Ask>, Replied)>,
     /// The walk that is under way makes it current.
     walking: bool,
+    /// It was complete once, and all gaps since then have been made up for.
+    whole: bool,
     /// Connections lost before that walk.
     losses: u64,
+    /// Events of streams dropped before that walk.
+    overflows: u64,
+    /// A notice that has come while functions were called: whether there is more is not known.
+    waiting: Option<Option<Notice>>,
+    /// There was such a notice, and not all that came then has been taken since.
+    behind: bool,
     news: Vec<CacheEvent>,
 }
 
@@ -82,7 +99,11 @@ impl Engine {
             in_flight: VecDeque::new(),
             held: None,
             walking: false,
+            whole: false,
             losses: 0,
+            overflows: 0,
+            waiting: None,
+            behind: false,
             news: Vec::new(),
         };
         let result = engine.go_on().await;
@@ -108,6 +129,9 @@ impl Engine {
                 Woken::Notice(Some(Notice::Event(event))) => self.event(&event),
                 // Registrations of a session that is gone, or events that were missed.
                 Woken::Notice(Some(Notice::End(_)) | None) => self.rearm().await?,
+                Woken::Notice(Some(Notice::Gap { from, to })) if self.nothing_missed(from, to) => {
+                    self.go_over();
+                }
                 Woken::Notice(Some(Notice::Gap { .. } | _)) => self.restart(),
                 Woken::Reply(batch, result) => self.reply(batch, result).await?,
                 Woken::Over => return Ok(()),
@@ -115,6 +139,7 @@ impl Engine {
             let synced = self.walking && self.plan.is_complete();
             if synced {
                 self.walking = false;
+                self.whole = true;
                 self.shared.set_current(self.losses);
                 self.news.push(CacheEvent::Synced);
             }
@@ -135,7 +160,25 @@ impl Engine {
         }
         let news = std::mem::take(&mut self.news);
         let client = alive(&self.weak)?;
-        self.shared.listeners.tell(client, news).await;
+        let Some(mut told) = self.shared.listeners.tell(&client, news) else {
+            return Ok(());
+        };
+        drop(client);
+        // If the client is gone, nobody is to be told any more.
+        poll_fn(|cx| {
+            if pin!(&mut told).poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if let (Watch::Set(stream), None) = (&mut self.watch, &self.waiting) {
+                if let Poll::Ready(notice) = stream.poll_next(cx) {
+                    self.waiting = Some(notice);
+                    self.behind = true;
+                    self.shared.set_behind();
+                }
+            }
+            Poll::Pending
+        })
+        .await;
         Ok(())
     }
 
@@ -153,10 +196,16 @@ impl Engine {
                         return pin!(result).poll(cx).map(Woken::Armed);
                     }
                     Watch::Set(stream) => {
+                        if let Some(notice) = self.waiting.take() {
+                            return Poll::Ready(Woken::Notice(notice));
+                        }
                         if let Poll::Ready(notice) = stream.poll_next(cx) {
                             return Poll::Ready(Woken::Notice(notice));
                         }
                     }
+                }
+                if std::mem::take(&mut self.behind) {
+                    self.shared.set_up_to_date();
                 }
                 if let Some((batch, result)) = self.held.take() {
                     return Poll::Ready(Woken::Reply(batch, result));
@@ -188,6 +237,7 @@ impl Engine {
     async fn rearm(&mut self) -> Result<(), Error> {
         self.restart();
         self.walking = false;
+        self.waiting = None;
         self.watch = Watch::Coming(arm(&self.weak, &self.shared.root).await?);
         Ok(())
     }
@@ -205,31 +255,31 @@ impl Engine {
 
     /// Walks over the whole tree again.
     fn restart(&mut self) {
-        self.walking = true;
+        self.go_over();
+        self.whole = false;
         self.shared.set_outdated();
-        if let Some(client) = self.weak.upgrade() {
-            self.losses = client.stats().session.losses;
-        }
         self.in_flight.clear();
         self.held = None;
         self.plan.restart(&self.shared.root);
     }
 
-    fn event(&mut self, event: &WatchedEvent) {
-        match event.kind {
-            EventType::NODE_CREATED | EventType::NODE_DATA_CHANGED => {
-                if self.shared.plan.has(Planted::TrustReplies) && self.plan.is_pending(&event.path)
-                {
-                    return;
-                }
-                self.plan.touched(&event.path);
-            }
-            EventType::NODE_DELETED => {
-                self.plan.vanished(&event.path);
-                self.remove(&event.path);
-            }
-            _ => {}
+    /// The plan, whatever is left of it, makes the cache current.
+    fn go_over(&mut self) {
+        self.walking = true;
+        if let Some(client) = self.weak.upgrade() {
+            let stats = client.stats();
+            (self.losses, self.overflows) = (stats.session.losses, stats.stream_overflows);
         }
+    }
+
+    /// Was nothing written while the watch was away? See the [module](self).
+    fn nothing_missed(&self, from: Zxid, to: Zxid) -> bool {
+        let Some(client) = self.weak.upgrade() else {
+            return false;
+        };
+        let stats = client.stats();
+        let one_gap = stats.session.losses == self.losses + 1;
+        self.whole && from == to && one_gap && stats.stream_overflows == self.overflows
     }
 
     /// Keeps requests in flight while there is something to read.
@@ -284,131 +334,6 @@ impl Engine {
                 after(&self.weak, error).await
             }
         }
-    }
-
-    fn read(&mut self, ask: Ask, result: ReadResult) {
-        match (ask, result) {
-            (Ask::Get(path), ReadResult::Data { data, stat }) => self.got(&path, Ok((data, stat))),
-            (Ask::List(path), ReadResult::Children(children)) => {
-                let listed = children.sorted();
-                let gone: Vec<String> = {
-                    let tree = self.shared.tree();
-                    let known = tree.children(&path);
-                    known
-                        .filter(|name| listed.binary_search(name).is_err())
-                        .map(|name| below(&path, name))
-                        .collect()
-                };
-                let missed = !self.shared.plan.has(Planted::KeepMissing);
-                for path in gone.iter().rev().filter(|_| missed) {
-                    self.remove(path);
-                }
-                self.plan.listed(&path, children);
-            }
-            (Ask::Get(path), ReadResult::Error(code)) => self.got(&path, Err(code.into())),
-            (Ask::List(path), ReadResult::Error(code)) => {
-                self.unread(&path, code.into());
-                self.plan.step();
-            }
-            (Ask::Get(path), _) => self.got(&path, Err(Error::UnexpectedReply)),
-            (Ask::List(path), _) => {
-                self.unread(&path, Error::UnexpectedReply);
-                self.plan.step();
-            }
-        }
-    }
-
-    /// The reply about a node's data.
-    fn got(&mut self, path: &str, result: Result<(Payload, Stat), Error>) {
-        let Use::Fresh { deep } = self.plan.got(path) else {
-            return;
-        };
-        let orphan = result.is_ok() && !self.has_parent(path);
-        if orphan && self.plan.is_pending(above(path)) {
-            // That was read again, and so comes behind its child.
-            self.plan.defer(path, deep);
-            return;
-        }
-        let mut goes_on = false;
-        match result {
-            // The walk will come by with its parent; or that cannot be read.
-            Ok(_) if orphan => {}
-            Ok((data, stat)) => {
-                self.put(path, data, stat);
-                if deep && stat.num_children > 0 {
-                    goes_on = true;
-                    let count = usize::try_from(stat.num_children).unwrap_or(0);
-                    self.plan.descend(path, count);
-                } else if deep {
-                    let gone = self.shared.tree_mut().remove_below(path);
-                    self.removed(gone);
-                }
-            }
-            Err(Error::NoNode) => self.remove(path),
-            Err(error) => {
-                self.remove(path);
-                self.unread(path, error);
-            }
-        }
-        if deep && !goes_on {
-            self.plan.step();
-        }
-    }
-
-    fn has_parent(&self, path: &str) -> bool {
-        path == self.shared.root || self.shared.tree().get(above(path)).is_some()
-    }
-
-    fn put(&mut self, path: &str, data: Payload, stat: Stat) {
-        // A slice of a reply would keep all of it alive.
-        let data = data.as_option().map_or_else(Payload::null, Payload::from);
-        let node = Node { data, stat };
-        let known = self.shared.tree().get(path).map(|known| known.stat.czxid);
-        if known.is_some_and(|czxid| czxid != stat.czxid) {
-            self.remove(path);
-        }
-        let before = self.shared.tree_mut().insert(path, node.clone());
-        match before {
-            None => self.note(|| CacheEvent::Added(node.named(path))),
-            Some(before) if before.stat.mzxid != stat.mzxid => self.note(|| CacheEvent::Changed {
-                before: before.named(path),
-                now: node.named(path),
-            }),
-            Some(_) => {}
-        }
-    }
-
-    fn remove(&mut self, path: &str) {
-        let gone = self.shared.tree_mut().remove(path);
-        self.removed(gone);
-    }
-
-    fn removed(&mut self, gone: Vec<(String, Node)>) {
-        for (path, node) in gone {
-            self.note(|| CacheEvent::Removed(node.named(&path)));
-        }
-    }
-
-    /// A node, or its list, that cannot be read. One that is gone will be, or was, told of.
-    fn unread(&mut self, path: &str, error: Error) {
-        if error != Error::NoNode {
-            let path = path.to_owned();
-            self.note(|| CacheEvent::Unread { path, error });
-        }
-    }
-
-    fn note(&mut self, event: impl FnOnce() -> CacheEvent) {
-        if self.shared.listeners.any() {
-            self.news.push(event());
-        }
-    }
-}
-
-/// The path of the parent.
-fn above(path: &str) -> &str {
-    match path.rsplit_once('/') {
-        Some((parent, _)) if !parent.is_empty() => parent,
-        Some(_) | None => "/",
     }
 }
 

@@ -43,12 +43,13 @@ impl Listeners {
         !inside.functions.is_empty() || !inside.feeds.is_empty()
     }
 
-    /// Tells everybody, and waits until all functions have returned: who is slow slows the cache down,
-    /// and not its memory up.
-    pub(crate) async fn tell(self: &Arc<Self>, client: Client, events: Vec<CacheEvent>) {
-        if events.is_empty() {
-            return;
-        }
+    /// Tells everybody. What it gives is there when all functions have returned: who is slow slows the
+    /// cache down, and not its memory up.
+    pub(crate) fn tell(
+        self: &Arc<Self>,
+        client: &Client,
+        events: Vec<CacheEvent>,
+    ) -> Option<AsyncResult<()>> {
         let (feeds, functions) = {
             let mut inside = lock(&self.0);
             inside.feeds.retain(|feed| feed.strong_count() > 0);
@@ -59,7 +60,7 @@ impl Listeners {
             feed.put(&events);
         }
         if functions.is_empty() {
-            return;
+            return None;
         }
         let (completer, done) = AsyncResult::pair();
         let listeners = Arc::clone(self);
@@ -67,9 +68,7 @@ impl Listeners {
             listeners.call(functions, &events);
             completer.complete(Ok(()));
         });
-        drop(client);
-        // If the client is gone, nobody is to be told any more.
-        done.await.ok();
+        Some(done)
     }
 
     fn call(&self, functions: Vec<Function>, events: &[CacheEvent]) {

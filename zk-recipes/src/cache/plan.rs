@@ -21,8 +21,8 @@ pub(crate) enum Ask {
 
 /// What is to be read.
 ///
-/// A walk goes over the whole tree once: a node, then its list, then what is on it, the newest list
-/// first, so that no more than a few lists are held. What events are about goes before it. A node
+/// A walk goes over the whole tree once: a node, then its list unless that is known to be as it was, then
+/// what is on it, the newest list first, so that no more than a few lists are held. What events are about goes before it. A node
 /// that an event tells of while its reply is on its way is read once more, as the reply may be older.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -32,13 +32,29 @@ pub(crate) struct Plan {
     /// Nodes to be listed, and about how many children they have.
     lists: Vec<(String, usize)>,
     /// Lists whose nodes are to be read.
-    listed: Vec<(String, Children, usize)>,
+    listed: Vec<(String, Names, usize)>,
     /// Nodes whose replies are on their way.
     asked: BTreeMap<String, Asked>,
     /// Reads that the walk still needs.
     left: usize,
     /// How many reads the next request may have.
     limit: usize,
+}
+
+/// The names on a list: as a server sent it, or as they are known.
+#[derive(Debug)]
+enum Names {
+    Listed(Children),
+    Known(Vec<Box<str>>),
+}
+
+impl Names {
+    fn get(&self, at: usize) -> Option<&str> {
+        match self {
+            Self::Listed(children) => children.get(at),
+            Self::Known(names) => names.get(at).map(|name| &**name),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -173,7 +189,16 @@ impl Plan {
     /// A list is here.
     pub(crate) fn listed(&mut self, path: &str, children: Children) {
         self.left += children.len();
-        self.listed.push((path.to_owned(), children, 0));
+        self.listed
+            .push((path.to_owned(), Names::Listed(children), 0));
+        self.step();
+    }
+
+    /// The walk goes on without a list: its children are those that are known.
+    pub(crate) fn revisit(&mut self, path: &str, children: Vec<Box<str>>) {
+        self.left += children.len();
+        self.listed
+            .push((path.to_owned(), Names::Known(children), 0));
         self.step();
     }
 

@@ -19,11 +19,17 @@ pub(crate) struct Tree {
 pub(crate) struct Node {
     pub(crate) data: Payload,
     pub(crate) stat: Stat,
+    /// A list has been seen that is no older than this stat, and all that is not on it was taken out.
+    pub(crate) is_listed: bool,
 }
 
 impl Tree {
     pub(crate) fn get(&self, path: &str) -> Option<&Node> {
         self.nodes.get(&*key(path))
+    }
+
+    pub(crate) fn get_mut(&mut self, path: &str) -> Option<&mut Node> {
+        self.nodes.get_mut(&*key(path))
     }
 
     /// Puts a node in, and hands back what was there.
@@ -154,6 +160,7 @@ mod tests {
             let node = Node {
                 data: Payload::null(),
                 stat: Stat::default(),
+                is_listed: false,
             };
             assert!(tree.insert(path, node).is_none());
         }

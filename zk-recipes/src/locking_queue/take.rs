@@ -62,12 +62,14 @@ impl LockingQueue {
             return fired(new.await);
         }
         let taken = client.get_children(&self.taken).watched();
-        let (taken, given_back) = match client.retry(&patience, taken).await {
+        let (taken, mut given_back) = match client.retry(&patience, taken).await {
             Err(Error::NoNode) => return Ok(None),
             taken => taken?,
         };
         match self.take_first(&entries, &taken, session).await {
-            Ok(None) => fired(either(new, given_back).await),
+            Ok(None) => match either(new, &mut given_back).await {
+                Ok(event) | Err(event) => fired(event),
+            },
             Err(Error::SessionExpired { .. }) => Ok(None),
             taken => taken,
         }
