@@ -17,6 +17,7 @@ mod error;
 mod features;
 mod files;
 mod fuzz;
+mod fuzz_finding;
 mod fuzz_log;
 mod instructions;
 mod loom;
