@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::fuzz_finding::Finding;
 use crate::fuzz_log::Figures;
 use crate::process::{LONG, SHORT, capture, cargo, run, succeeded, watch};
 use crate::report::{Done, Report};
@@ -26,6 +27,9 @@ const NIGHTLY: Duration = Duration::from_secs(10 * 60);
 
 /// No input is longer. Deep states need many steps, but a mutation in a long input rarely matters.
 const MAX_LEN: usize = 4096;
+
+/// How long one input may take: much longer than any does, as machines pause.
+const UNIT: Duration = Duration::from_secs(120);
 
 /// What a run leaves behind beyond the limit on its time: it finishes an input, and reads a corpus.
 const SLACK: Duration = Duration::from_secs(5 * 60);
@@ -93,7 +97,17 @@ pub(crate) fn fuzz(workspace: &Workspace, options: &Options<'_>) -> Result<Repor
         return Ok(report);
     };
     for name in known.iter().filter(chosen) {
-        report.step(name, || bench.fuzz(name, options.time).map(Done::Passed));
+        report.step(name, || match bench.fuzz(name, options.time)? {
+            Ran::Well(note) => Ok(Done::Passed(note)),
+            Ran::Found(found) => {
+                for finding in &found {
+                    println!("{finding}");
+                }
+                let (target, count) = (name.clone(), found.len());
+                let log = bench.log(name)?;
+                Err(Error::Findings { target, count, log })
+            }
+        });
         if options.minimise {
             let name = format!("{name}, kept");
             report.step(&name, || {
@@ -118,24 +132,33 @@ pub(crate) fn long(workspace: &Workspace) -> Result<Done, Error> {
 fn each(workspace: &Workspace, time: Duration) -> Result<Done, Error> {
     let bench = Bench::build(workspace)?;
     let mut notes = Vec::new();
-    let mut failed = Vec::new();
+    let mut findings = Vec::new();
     for name in targets(&workspace.root)? {
-        match bench.fuzz(&name, time) {
-            Ok(note) => notes.push(format!("{name}: {note}")),
-            Err(error @ Error::Findings { .. }) => failed.push(error.to_string()),
-            Err(error) => return Err(error),
+        match bench.fuzz(&name, time)? {
+            Ran::Well(note) => notes.push(format!("{name}: {note}")),
+            Ran::Found(found) => findings.extend(found),
         }
     }
     for note in &notes {
         println!("{note}");
     }
-    if !failed.is_empty() {
-        return Err(Error::Tests(failed.join("; ")));
+    if !findings.is_empty() {
+        // All of each, as the files are often left behind on another machine.
+        let all: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        let text = format!("{} finding(s)\n{}", all.len(), all.join("\n"));
+        return Err(Error::Tests(text));
     }
     Ok(Done::Passed(format!(
         "{} targets, {time:?} each",
         notes.len()
     )))
+}
+
+/// What came of a target.
+enum Ran {
+    /// Nothing was found; with the figures.
+    Well(String),
+    Found(Vec<Finding>),
 }
 
 /// The programs in `fuzz/fuzz_targets`, sorted.
@@ -186,7 +209,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Fuzzes one target, and says what came of it.
-    fn fuzz(&self, name: &str, time: Duration) -> Result<String, Error> {
+    fn fuzz(&self, name: &str, time: Duration) -> Result<Ran, Error> {
         let corpus = self.unpack(name)?;
         let findings = self.dir("artifacts", name)?;
         let known = entries(&findings)?;
@@ -196,7 +219,9 @@ impl<'a> Bench<'a> {
             format!("-artifact_prefix={}/", findings.display()),
             format!("-max_len={MAX_LEN}"),
             "-rss_limit_mb=4096".to_owned(),
-            "-timeout=20".to_owned(),
+            format!("-timeout={}", UNIT.as_secs()),
+            // How slow this machine is at times is no finding.
+            format!("-report_slow_units={}", UNIT.as_secs()),
             "-print_final_stats=1".to_owned(),
         ]);
         let dictionary = self.packed(name).with_extension("dict");
@@ -211,25 +236,16 @@ impl<'a> Bench<'a> {
         let mut found = entries(&findings)?;
         found.retain(|path| !known.contains(path));
         if !found.is_empty() {
-            for line in text.lines().filter(|line| line.contains("panicked at")) {
-                println!("{line}");
-            }
+            let corpus = self.corpus.display();
             for path in &found {
-                println!(
-                    "again: {} run {name} {}",
-                    self.corpus.display(),
-                    path.display()
-                );
+                println!("again: {corpus} run {name} {}", path.display());
             }
-            return Err(Error::Findings {
-                target: name.to_owned(),
-                count: found.len(),
-                log,
-            });
+            let read = found.iter().map(|path| Finding::read(name, path, &text));
+            return read.collect::<Result<_, _>>().map(Ran::Found);
         }
         succeeded(&fuzz, status)?;
         Figures::read(&text)
-            .map(|figures| figures.to_string())
+            .map(|figures| Ran::Well(figures.to_string()))
             .ok_or_else(|| Error::Unreadable {
                 program: name.to_owned(),
                 what: format!("no figures in {}", log.display()),

@@ -18,6 +18,7 @@ mod error;
 mod features;
 mod files;
 mod fuzz;
+mod fuzz_finding;
 mod fuzz_log;
 mod instructions;
 mod loom;
