@@ -6,6 +6,7 @@ use zk_client::{BackoffPolicy, Children, Error, Outcome, SessionId, WatchedEvent
 
 use super::{Item, LockingQueue};
 use crate::mine::{Mine, pause};
+use crate::planted::Planted;
 use crate::queue::entry;
 use crate::together::{both, either};
 
@@ -142,6 +143,10 @@ impl LockingQueue {
                 }
                 (Err(error), _) => {
                     doubt |= error.outcome() == Some(Outcome::Unknown);
+                    if doubt && self.plan.has(Planted::ForgetClaim) {
+                        claim.gone();
+                        return Ok(None);
+                    }
                     pause(client, error).await?;
                 }
             }
@@ -155,7 +160,7 @@ impl LockingQueue {
                 data => data?.0,
             },
         };
-        Ok(Some(Item::new(client, entry, data, claim)))
+        Ok(Some(Item::new(client, entry, data, claim, self.plan)))
     }
 }
 
