@@ -57,12 +57,20 @@ mutants! {
     }
     recipe of "lock" {
         AnyOwner IgnoreDeadline NoWatch ResendCreate ReleaseOnce KeepNode EarlyLook SecondIsFirst
-        MissNothing
+        MissNothing SessionToken LosePlace
     }
+    recipe of "election" { KeepLeading }
     recipe of "semaphore" { OneTooMany EarlyUnlock }
     recipe of "cache" {
         KeepMissing TrustReplies QuietSession
     }
+    recipe of "counter" { AddAgain ReadBack AnyVersion }
+    recipe of "queue" { KeepItem DeleteFirst SilentLoss }
+    recipe of "locking-queue" { ConsumeUnheld ForgetClaim DoneUnseen }
+    recipe of "double-barrier" { LeaveAtOnce OldReady SkipReady SplitLook }
+    recipe of "barrier" { AnyEvent NextBarrier StaleLook }
+    recipe of "lease" { TakeEarly FromReply BlindRecord }
+    recipe of "multi-lease" { SecondSlot }
     recipe of "partition" {
         SkipLetGo IgnoreMembers
     }

@@ -14,16 +14,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use zk_client::{BackoffPolicy, Client};
-use zk_sim::check::{Effect, Txn};
+use zk_sim::check::Txn;
 use zk_sim::{FaultKind, FaultPlan, Machine, Rng, Sim};
 
 use crate::run::{Options, Outcome};
 use crate::servers::Servers;
 use crate::setup::Setup;
 
+/// Builds a recipe with the fault that is to be planted.
+macro_rules! planted {
+    ($program:expr, $recipe:expr) => {{
+        let recipe = $recipe;
+        #[cfg(zk_planted)]
+        let recipe = match $program.world.planted {
+            Some(planted) => recipe.planted(planted),
+            None => recipe,
+        };
+        recipe
+    }};
+}
+
 mod cache;
 mod contend;
 mod counting;
+mod gate;
+mod leasing;
 mod lock;
 mod meeting;
 mod partition;
@@ -31,6 +46,9 @@ mod party;
 mod queueing;
 mod shared;
 mod state;
+
+/// How many millionths clocks are off at most, where they do not run wild.
+const DRIFT: i32 = 2_000;
 
 /// How long after the last fault everybody must have come to rest.
 const REST: Duration = Duration::from_secs(240);
@@ -98,6 +116,21 @@ pub const RECIPES: &[Recipe] = &[
         make: || Box::new(meeting::Meetings::default()),
     },
     Recipe {
+        name: "barrier",
+        open: None,
+        make: || Box::new(gate::Gates::default()),
+    },
+    Recipe {
+        name: "lease",
+        open: None,
+        make: || Box::new(leasing::Leases::for_one()),
+    },
+    Recipe {
+        name: "multi-lease",
+        open: None,
+        make: || Box::new(leasing::Leases::for_several()),
+    },
+    Recipe {
         name: "partition",
         open: Some("a member may go on without coming to rest"),
         make: || Box::new(partition::Partitions::default()),
@@ -124,6 +157,11 @@ impl fmt::Debug for Recipe {
 
 /// What programs do with a recipe, and what must be true of it.
 pub(crate) trait Scenario {
+    /// What goes wrong, if not all of this.
+    fn faults(&self, all: FaultPlan, _world: &World) -> FaultPlan {
+        all
+    }
+
     /// Starts programs, on [machines](Universe::machines).
     fn start(&mut self, universe: &Universe);
 
@@ -255,7 +293,7 @@ impl Universe {
         let members: Vec<&str> = members.iter().map(String::as_str).collect();
         let plan = FaultPlan::new(&names, &members)
             .rate(FaultKind::ServerClockJump, if beyond { 1.0 } else { 0.0 })
-            .max_drift(if beyond { 400_000 } else { 2_000 })
+            .max_drift(if beyond { 400_000 } else { DRIFT })
             .time(setup.time)
             .intensity([0.5, 1.0, 2.0, 4.0][rng.below(4)])
             .splits([0.0, 0.05, 0.3][rng.below(3)]);
@@ -310,75 +348,6 @@ impl Universe {
             }
             async {}
         });
-    }
-
-    /// The nodes that there are according to the servers, below a path.
-    pub(crate) fn nodes_below(&self, path: &str) -> Vec<String> {
-        let mut nodes: BTreeMap<String, _> = BTreeMap::new();
-        for entry in self.servers.log().entries {
-            match entry.txn {
-                Txn::Change(effects) => {
-                    for effect in effects {
-                        match effect {
-                            Effect::Create { path, owner, .. } => drop(nodes.insert(path, owner)),
-                            Effect::Delete { path } => drop(nodes.remove(&path)),
-                            Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
-                        }
-                    }
-                }
-                Txn::Close => nodes.retain(|_, owner| *owner != entry.session),
-                Txn::Open | Txn::Refused(_) | _ => {}
-            }
-        }
-        let prefix = format!("{path}/");
-        nodes
-            .into_keys()
-            .filter(|node| node.starts_with(&prefix))
-            .collect()
-    }
-
-    /// What was written into a node, in the order of the servers.
-    pub(crate) fn written(&self, node: &str) -> Vec<String> {
-        let mut all = Vec::new();
-        for entry in self.servers.log().entries {
-            let Txn::Change(effects) = entry.txn else {
-                continue;
-            };
-            for effect in effects {
-                if let Effect::SetData { path, data } = effect {
-                    if path == node {
-                        all.push(String::from_utf8_lossy(&data).into_owned());
-                    }
-                }
-            }
-        }
-        all
-    }
-
-    /// When a node was deleted, by whomever.
-    pub(crate) fn deletions(&self) -> BTreeMap<String, Duration> {
-        let mut nodes: BTreeMap<String, _> = BTreeMap::new();
-        let mut gone = BTreeMap::new();
-        for entry in self.servers.log().entries {
-            match entry.txn {
-                Txn::Change(effects) => {
-                    for effect in effects {
-                        match effect {
-                            Effect::Create { path, owner, .. } => drop(nodes.insert(path, owner)),
-                            Effect::Delete { path } => drop(gone.insert(path, entry.at)),
-                            Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
-                        }
-                    }
-                }
-                Txn::Close => {
-                    for (path, _) in nodes.iter().filter(|(_, owner)| **owner == entry.session) {
-                        gone.entry(path.clone()).or_insert(entry.at);
-                    }
-                }
-                Txn::Open | Txn::Refused(_) | _ => {}
-            }
-        }
-        gone
     }
 
     /// Lets so much time pass, and ends some session now and then, as an operator might.
@@ -450,6 +419,7 @@ impl Universe {
 pub(crate) fn run(seed: u64, recipe: Recipe, options: Options) -> Outcome {
     let (universe, plan, time) = Universe::new(seed, options);
     let mut scenario = (recipe.make)();
+    let plan = scenario.faults(plan, &universe.world);
     let result = universe.play(&mut *scenario, &plan, time, options);
     let mut outcome = match result {
         Ok(()) => Outcome::passed(seed),

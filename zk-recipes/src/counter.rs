@@ -55,6 +55,7 @@ use zk_client::{Client, Error, Outcome, RecipeError, Stat};
 
 use crate::Pending;
 use crate::mine::Mine;
+use crate::planted::{Plan, Planted};
 
 mod attempt;
 mod number;
@@ -70,6 +71,7 @@ pub struct Counter<N: Number = i64> {
     path: Arc<str>,
     default: N,
     marked: bool,
+    plan: Plan,
 }
 
 /// What [`Counter::add`] has done.
@@ -111,6 +113,7 @@ impl<N: Number> Counter<N> {
             path: path.into(),
             default: N::ZERO,
             marked: false,
+            plan: Plan::default(),
         }
     }
 
@@ -125,6 +128,13 @@ impl<N: Number> Counter<N> {
     #[must_use]
     pub fn marked(mut self) -> Self {
         self.marked = true;
+        self
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: Planted) -> Self {
+        self.plan = Plan::of(planted);
         self
     }
 
@@ -219,7 +229,15 @@ impl<N: Number> Counter<N> {
                 }
             };
             match attempt.send(&self.client, &self.path).await {
+                Ok(()) if self.plan.has(Planted::ReadBack) => {
+                    let (post_value, _) = self.read().await?;
+                    return Ok(Change {
+                        post_value,
+                        ..attempt.change()
+                    });
+                }
                 Ok(()) => return Ok(attempt.change()),
+                Err(Error::ConnectionLoss { .. }) if self.plan.has(Planted::AddAgain) => {}
                 // Somebody came between: perhaps the same attempt, sent before.
                 Err(Error::BadVersion | Error::NoNode) if again => *doubt = Some(attempt),
                 Err(Error::BadVersion | Error::NoNode) => attempt.abandon(),
@@ -257,7 +275,11 @@ impl<N: Number> Counter<N> {
         } else {
             None
         };
-        Ok(Attempt::new(change, stat, mark))
+        let mut stat = *stat;
+        if self.plan.has(Planted::AnyVersion) {
+            stat.version = -1;
+        }
+        Ok(Attempt::new(change, &stat, mark))
     }
 
     async fn read(&self) -> Result<(N, Stat), Error> {

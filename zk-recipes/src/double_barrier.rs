@@ -62,6 +62,7 @@ use zk_client::{
 };
 
 use crate::mine::{Mine, pause};
+use crate::planted::{Plan, Planted};
 use crate::together::both;
 use crate::{Pending, layout};
 
@@ -77,6 +78,7 @@ pub struct DoubleBarrier {
     path: Arc<str>,
     members: usize,
     identifier: Option<Arc<str>>,
+    plan: Plan,
 }
 
 /// A member that was let in, with all others. Dropping it leaves, without waiting for the others.
@@ -120,6 +122,7 @@ impl DoubleBarrier {
             path: path.trim_end_matches('/').into(),
             members: num_clients,
             identifier: None,
+            plan: Plan::default(),
         }
     }
 
@@ -127,6 +130,13 @@ impl DoubleBarrier {
     #[must_use]
     pub fn identifier(mut self, identifier: &str) -> Self {
         self.identifier = Some(identifier.into());
+        self
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: Planted) -> Self {
+        self.plan = Plan::of(planted);
         self
     }
 
@@ -197,13 +207,20 @@ impl DoubleBarrier {
     async fn look(&self) -> Result<(Option<Stat>, Look), Error> {
         let client = &self.client;
         let path = self.ready();
-        let (ready, children) = both(
-            client.retry(&patience(), client.exists(&path)),
-            client.retry(&patience(), client.get_children(&self.path).with_stat()),
-        )
-        .await;
-        let (children, stat) = children?;
-        Ok((ready?, Look::new(&children, &stat)))
+        loop {
+            let (ready, children) = both(
+                client.retry(&patience(), client.exists(&path)),
+                client.retry(&patience(), client.get_children(&self.path).with_stat()),
+            )
+            .await;
+            let (ready, (children, stat)) = (ready?, children?);
+            let look = Look::new(&children, &stat);
+            let missing = ready.is_none() && look.names.contains(layout::READY);
+            if !missing || self.plan.has(Planted::SplitLook) {
+                return Ok((ready, look));
+            }
+            // The two are of two moments: the connection may have been lost between them.
+        }
     }
 }
 
@@ -254,7 +271,13 @@ impl Entering {
             if !look.names.contains(self.mine.name()) || !self.mine.is_of_session() {
                 return Ok(Step::Over);
             }
-            if ready.is_some_and(|ready| ready.mzxid > self.made) {
+            let made = if barrier.plan.has(Planted::OldReady) {
+                Zxid(0)
+            } else {
+                self.made
+            };
+            let skipped = barrier.plan.has(Planted::SkipReady);
+            if !skipped && ready.is_some_and(|ready| ready.mzxid > made) {
                 return Ok(Step::In(opened));
             }
             if look.members().count() < barrier.members {

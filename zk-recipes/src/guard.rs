@@ -192,6 +192,9 @@ impl LockGuard {
     /// A number that grows from holder to holder, for stores that refuse writes with a smaller one
     /// than they have seen (a *fencing token*): the transaction that made the node.
     pub fn token(&self) -> Zxid {
+        if self.0.shared.has(Planted::SessionToken) {
+            return Zxid(self.0.session().0);
+        }
         self.0.czxid()
     }
 
@@ -214,7 +217,7 @@ pub(crate) struct Handle(Arc<Shared>);
 
 impl Handle {
     pub(crate) fn is_held(&self) -> bool {
-        loss(&self.0).is_none()
+        self.0.has(Planted::KeepLeading) || loss(&self.0).is_none()
     }
 
     pub(crate) fn token(&self) -> Zxid {

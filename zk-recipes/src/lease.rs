@@ -51,6 +51,7 @@ use std::time::{Duration, SystemTime};
 use zk_client::{BackoffPolicy, Client, Error, Outcome, RecipeError, Stat};
 
 use crate::mine::pause;
+use crate::planted::{Plan, Planted};
 use crate::{Lock, Pending, layout};
 
 mod json;
@@ -69,6 +70,7 @@ pub struct NonBlockingLease {
     path: Arc<str>,
     duration: Duration,
     identifier: Arc<str>,
+    plan: Plan,
 }
 
 /// A lease that was obtained. It ends by itself.
@@ -102,6 +104,7 @@ impl NonBlockingLease {
             path: path.into(),
             duration,
             identifier: host.into(),
+            plan: Plan::default(),
         }
     }
 
@@ -110,6 +113,13 @@ impl NonBlockingLease {
     pub fn identifier(mut self, identifier: &str) -> Self {
         self.lock = self.lock.identifier(identifier);
         self.identifier = identifier.into();
+        self
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: Planted) -> Self {
+        self.plan = Plan::of(planted);
         self
     }
 
@@ -137,25 +147,39 @@ impl NonBlockingLease {
                 return Ok(Some(self.lease(record.end)));
             }
             let now = client.wall_clock();
-            if current.is_some_and(|record| !record.is_free(&self.identifier, now)) {
+            let early = u64::from(self.plan.has(Planted::TakeEarly));
+            let seen = now + Duration::from_secs(early);
+            if current.is_some_and(|record| !record.is_free(&self.identifier, seen)) {
                 return Ok(None);
             }
             let end = now.checked_add(self.duration).unwrap_or(now);
             let record = Record::new(&self.identifier, end);
             let text = record.write();
-            let transaction = guard.transaction();
+            let blind = self.plan.has(Planted::BlindRecord);
+            let transaction = if blind {
+                client.transaction()
+            } else {
+                guard.transaction()
+            };
             let transaction = match &found {
+                Some(_) if blind => transaction.set(&path, text.as_str()),
                 Some((_, stat)) => {
                     transaction.with(client.set(&path, text.as_str()).version(stat.version))
                 }
                 None => transaction.create(&path, text.as_str()),
             };
             match transaction.commit().await {
+                Ok(_) if self.plan.has(Planted::FromReply) => {
+                    return Ok(Some(self.lease(client.wall_clock() + self.duration)));
+                }
                 Ok(_) => return Ok(Some(self.lease(record.end))),
-                // Somebody has come in spite of the lock, or it was lost: from the beginning.
-                Err(
-                    Error::NotHeld | Error::Transaction(_) | Error::SessionExpired { sent: false },
-                ) => {}
+                // The lock was lost: from the beginning.
+                Err(Error::NotHeld | Error::SessionExpired { sent: false }) => {}
+                Err(Error::Transaction(error)) => match error.cause() {
+                    // Somebody has come in spite of the lock.
+                    Error::BadVersion | Error::NodeExists | Error::NoNode => {}
+                    cause => return Err(cause.clone()),
+                },
                 Err(error) => {
                     if error.outcome() == Some(Outcome::Unknown) {
                         written = Some(record);

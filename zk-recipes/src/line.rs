@@ -117,6 +117,9 @@ impl Line {
                 Place::Behind(other) => spot.wait_for(client, &other).await?,
                 Place::Nowhere => return Err(Error::TryAgain),
             }
+            if self.plan.has(Planted::LosePlace) {
+                return Err(Error::TryAgain);
+            }
         }
     }
 

@@ -56,6 +56,7 @@ use std::sync::Arc;
 
 use zk_client::{Client, Error, IntoData};
 
+use crate::planted::Plan;
 use crate::queue::{self, entry};
 use crate::{Pending, layout};
 
@@ -70,6 +71,7 @@ pub struct LockingQueue {
     client: Client,
     entries: Arc<str>,
     taken: Arc<str>,
+    plan: Plan,
 }
 
 impl LockingQueue {
@@ -80,7 +82,15 @@ impl LockingQueue {
             client: client.clone(),
             entries: format!("{path}/{}", layout::ENTRIES).into(),
             taken: format!("{path}/{}", layout::TAKEN).into(),
+            plan: Plan::default(),
         }
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: crate::Planted) -> Self {
+        self.plan = Plan::of(planted);
+        self
     }
 
     /// Appends an item, of priority 100.

@@ -52,6 +52,52 @@ pub enum Planted {
     SkipLetGo,
     /// Nobody looks whether members come or go.
     IgnoreMembers,
+    /// The token is the session's id.
+    SessionToken,
+    /// Whoever waits goes to the end of the line whenever it looks.
+    LosePlace,
+    /// A latch leads until it is told that it does not.
+    KeepLeading,
+    /// A change whose answer was lost is made again.
+    AddAgain,
+    /// What a counter was changed to is read from it afterwards.
+    ReadBack,
+    /// A counter is written whatever version it has.
+    AnyVersion,
+    /// An item is given out and stays in its queue.
+    KeepItem,
+    /// An item is deleted before it is read.
+    DeleteFirst,
+    /// An item that is perhaps lost is not told of.
+    SilentLoss,
+    /// An item is consumed whoever holds it.
+    ConsumeUnheld,
+    /// A claim whose answer was lost is taken for none.
+    ForgetClaim,
+    /// A consumption whose answer was lost is taken for done.
+    DoneUnseen,
+    /// Whoever leaves a double barrier does not wait for the others.
+    LeaveAtOnce,
+    /// Whoever enters a double barrier is let in by a round that is over.
+    OldReady,
+    /// Whoever enters a double barrier does not look whether it is open.
+    SkipReady,
+    /// What was read before and after a lost connection is taken for one look.
+    SplitLook,
+    /// Whoever waits at a barrier is released by any event.
+    AnyEvent,
+    /// Whoever waits at a barrier and finds the next one waits for that.
+    NextBarrier,
+    /// Whether there is a barrier is asked of a server that may not know it yet.
+    StaleLook,
+    /// A lease is taken before it has ended.
+    TakeEarly,
+    /// A lease is said to last from its answer on.
+    FromReply,
+    /// A record is replaced whoever has written it, with the lock or without.
+    BlindRecord,
+    /// Whoever has one of several leases takes another one.
+    SecondSlot,
 }
 
 /// What is planted, if anything is.

@@ -53,6 +53,7 @@ use zk_client::{Client, Error, IntoData, Outcome, Payload};
 
 use crate::Pending;
 use crate::mine::pause;
+use crate::planted::{Plan, Planted};
 
 pub(crate) mod entry;
 
@@ -62,6 +63,7 @@ pub struct Queue {
     client: Client,
     path: Arc<str>,
     known: Arc<Mutex<VecDeque<String>>>,
+    plan: Plan,
 }
 
 impl Queue {
@@ -71,7 +73,15 @@ impl Queue {
             client: client.clone(),
             path: path.trim_end_matches('/').into(),
             known: Arc::default(),
+            plan: Plan::default(),
         }
+    }
+
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: Planted) -> Self {
+        self.plan = Plan::of(planted);
+        self
     }
 
     /// Appends an item, of priority 100.
@@ -140,10 +150,19 @@ impl Queue {
     async fn take(&self, name: &str) -> Result<Option<Payload>, Error> {
         let client = &self.client;
         let path = format!("{}/{name}", self.path);
+        if self.plan.has(Planted::DeleteFirst) {
+            let (get, delete) = (client.get(&path), client.delete(&path));
+            let deleted = client.retry_default(delete).await;
+            let found = client.retry_default(get).await;
+            return Ok(found.ok().filter(|_| deleted.is_ok()).map(|(item, _)| item));
+        }
         let (item, _) = match client.retry_default(client.get(&path)).await {
             Err(Error::NoNode) => return Ok(None),
             found => found?,
         };
+        if self.plan.has(Planted::KeepItem) {
+            return Ok(Some(item));
+        }
         let mut doubt = None;
         loop {
             let error = match client.delete(&path).await {
@@ -152,6 +171,7 @@ impl Queue {
             };
             match (error, doubt.take()) {
                 (Error::NoNode, None) => return Ok(None),
+                (Error::NoNode, Some(_)) if self.plan.has(Planted::SilentLoss) => return Ok(None),
                 (Error::NoNode, Some(lost)) => {
                     return Err(Error::Unknown {
                         why: Doubt::NotRepeatable,

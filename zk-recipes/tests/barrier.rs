@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use zk_client::Error;
+use zk_client::{Client, Error};
 use zk_proto::OpCode;
 use zk_recipes::Barrier;
-use zk_server::Fault;
+use zk_server::{Fault, MemberId};
+use zk_sim::Sim;
 
 use crate::stage::Stage;
 
@@ -139,4 +140,30 @@ fn a_wait_that_is_dropped_leaves_no_watch() {
     }
     stage.pass(Duration::from_secs(1));
     assert_eq!(client.stats().session.watches, 0);
+}
+
+/// Who is connected to a server that lags behind is kept as well.
+#[test]
+fn a_server_that_has_not_heard_of_it_lets_nobody_through() {
+    let sim = Sim::new(8);
+    let ensemble = sim.ensemble(
+        &["s1:2181", "s2:2181", "s3:2181"],
+        zk_server::Options::new(),
+    );
+    let connect = |name: &str, host: &str| {
+        let handler = sim.machine(name).handler();
+        let connect = Client::builder(host).connect(handler);
+        sim.block_on(connect).unwrap().unwrap()
+    };
+    let (one, two) = (connect("one", "s1:2181"), connect("two", "s2:2181"));
+    ensemble.with(MemberId(2), |peer| {
+        peer.set_apply_delay(Duration::from_secs(2))
+    });
+    let barrier = Barrier::new(&one, "/gate");
+    sim.block_on(barrier.create()).unwrap().unwrap();
+    let mut waiting = Barrier::new(&two, "/gate").wait().send();
+    sim.run_for(Duration::from_secs(10)).unwrap();
+    assert!(waiting.try_take().is_none(), "it was there before");
+    assert!(sim.block_on(barrier.remove()).unwrap().unwrap());
+    sim.block_on(waiting).unwrap().unwrap();
 }

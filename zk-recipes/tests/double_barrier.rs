@@ -327,3 +327,32 @@ fn who_opens_late_takes_ready_along() {
     stage.run(kazoo.delete("/jobs/one/0"));
     stage.run(leaving);
 }
+
+/// A look whose first answer came before the connection was lost, and the second one after it.
+#[test]
+fn a_look_that_a_lost_connection_splits_misses_nothing() {
+    let stage = Stage::new(23);
+    let clients = clients(&stage, 2);
+    let of_one = Matcher::any().session(Stage::session(&clients[0]));
+    // The first list is made before its node.
+    let list = of_one.opcode(OpCode::GET_CHILDREN2).skip(1);
+    stage.inject_at(list, Fault::CutBefore);
+    let path = "/jobs/one";
+    stage.run(clients[1].ensure_path(path));
+    let mut first = enter(&clients[0], 2);
+    while stage.run(clients[1].get_children(path)).iter().count() < 1 {
+        stage.pass(Duration::from_micros(100));
+    }
+    while stage.pending_faults() > 0 {
+        stage.pass(Duration::from_micros(100));
+    }
+    let partition = stage.network().partition(&["app0"], &["s1"]);
+    // The other one comes, opens it, and is gone.
+    drop(stage.run(enter(&clients[1], 2)));
+    stage.pass(SECOND);
+    assert!(first.try_take().is_none());
+    stage.network().heal(partition);
+    let inside = stage.run(first);
+    stage.run(inside.leave());
+    assert!(stage.children(path).is_empty());
+}

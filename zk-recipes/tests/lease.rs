@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use zk_client::{Client, Error, RecipeError};
-use zk_proto::OpCode;
+use zk_proto::{Acl, OpCode};
 use zk_recipes::lease::{Lease, MultiNonBlockingLease, NonBlockingLease};
 use zk_server::Fault;
 
@@ -141,4 +141,20 @@ fn quirk_a_holder_never_has_two() {
     assert!(obtain("b").is_some());
     assert!(obtain("c").is_some(), "b has one of them only");
     assert!(obtain("d").is_none());
+}
+
+#[test]
+fn a_record_that_may_not_be_written_is_told() {
+    let stage = Stage::new(8);
+    let client = stage.client("app");
+    let record = r#"{"version": 1, "holder": "x", "end": "2023-11-14T22:13:20"}"#;
+    stage.run(client.ensure_path("/leases/one"));
+    let create = client.create("/leases/one/lease_holder", record);
+    stage.run(create.acl(Acl::read_unsafe_ref()));
+    stage.pass(MINUTE);
+    let lease = NonBlockingLease::new(&client, "/leases/one", MINUTE);
+    let error = stage.fail(lease.obtain().timeout(MINUTE));
+    assert_eq!(error, Error::NoAuth);
+    stage.pass(MINUTE);
+    assert_eq!(stage.children("/leases/one").len(), 1);
 }

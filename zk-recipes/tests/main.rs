@@ -16,6 +16,7 @@ mod members;
 mod partitions;
 mod queue;
 mod races;
+mod reports;
 mod rig;
 mod shared;
 mod stage;

@@ -27,7 +27,7 @@ fn a_lost_reply_to_the_create_leaves_one_node() {
     }
 }
 
-/// CURATOR-604 and its kin: a lock taken on the dying node of another session. Here the server says
+/// A lock is not taken by the dying node of another session. Here the server says
 /// that it is another one, and goes on with the one before.
 #[test]
 fn a_node_of_another_session_does_not_count() {

@@ -56,10 +56,15 @@ impl Stage {
             .with(|server| server.get_mut().unwrap().inject(matcher, fault));
     }
 
+    /// How many faults that were injected have not happened yet.
+    pub(crate) fn pending_faults(&self) -> usize {
+        let pending = |server: &mut StandaloneServer| server.get_mut().unwrap().pending_faults();
+        self.server.with(pending)
+    }
+
     /// Have all faults that were injected happened?
     pub(crate) fn assert_faults_happened(&self) {
-        let pending = |server: &mut StandaloneServer| server.get_mut().unwrap().pending_faults();
-        assert_eq!(self.server.with(pending), 0, "a fault has not happened");
+        assert_eq!(self.pending_faults(), 0, "a fault has not happened");
     }
 
     pub(crate) fn session(client: &Client) -> SessionId {

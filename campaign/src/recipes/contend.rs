@@ -10,7 +10,12 @@ use std::time::Duration;
 use zk_client::{Client, Error, Zxid};
 use zk_recipes::{Guard, LockGuard, Pending};
 
+use crate::recipes::contend::fair::Places;
+use crate::recipes::contend::store::Store;
 use crate::recipes::{Program, Universe};
+
+mod fair;
+mod store;
 
 /// Something that was granted, and when, in true time. Whoever asked may look later.
 pub(crate) struct Grant {
@@ -49,6 +54,10 @@ impl Held {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Who held something, and when, in true time.
 #[derive(Clone, Debug)]
 pub(crate) struct Term {
@@ -63,11 +72,15 @@ pub(crate) struct Term {
 
 /// All terms.
 #[derive(Clone, Default)]
-pub(crate) struct Book(Arc<Mutex<Vec<Term>>>);
+pub(crate) struct Book {
+    terms: Arc<Mutex<Vec<Term>>>,
+    store: Store,
+    places: Places,
+}
 
 impl Book {
     pub(crate) fn terms(&self) -> MutexGuard<'_, Vec<Term>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.terms)
     }
 
     fn open(&self, term: Term) -> usize {
@@ -104,6 +117,7 @@ impl Book {
     /// within a session timeout. Where clocks run wild, nothing is said here.
     pub(crate) fn check(&self, universe: &Universe) -> Result<(), String> {
         let world = &universe.world;
+        self.store.check(universe)?;
         if world.beyond {
             if self.check_alone().is_err() {
                 world.count("two at once, by wild clocks");
@@ -115,7 +129,16 @@ impl Book {
             return Ok(());
         }
         self.check_alone()?;
-        self.check_tokens()
+        self.check_tokens()?;
+        self.check_order()
+    }
+
+    /// Nobody has lost its place in a line.
+    pub(crate) fn check_places(&self, universe: &Universe, line: &str) -> Result<(), String> {
+        if universe.world.beyond || universe.world.rough {
+            return Ok(());
+        }
+        self.places.check(universe, line, &self.terms())
     }
 
     /// Nobody is certain of something for longer than a session timeout after it is gone.
@@ -177,6 +200,26 @@ impl Book {
         Ok(())
     }
 
+    /// Nobody has come before whom he stood behind, if one of the two holds it alone.
+    fn check_order(&self) -> Result<(), String> {
+        let terms = self.terms();
+        let mut terms: Vec<_> = terms
+            .iter()
+            .filter_map(|term| Some((term.number()?, term)))
+            .collect();
+        terms.sort_by_key(|(_, term)| term.from);
+        for (number, term) in &terms {
+            let overtaken = terms.iter().find(|(other, late)| {
+                let alone = term.token.is_some() || late.token.is_some();
+                alone && other < number && late.from > term.from
+            });
+            if let Some((_, overtaken)) = overtaken {
+                return Err(format!("{term:?} came before {overtaken:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// At no moment do more hold it than may.
     pub(crate) fn check_at_most(&self, limit: usize) -> Result<(), String> {
         let terms = self.terms();
@@ -197,6 +240,14 @@ impl Book {
             }
         }
         Ok(())
+    }
+}
+
+impl Term {
+    /// Its place in the line.
+    fn number(&self) -> Option<i64> {
+        let digits = self.node.len().checked_sub(10)?;
+        self.node.get(digits..)?.parse().ok()
     }
 }
 
@@ -247,15 +298,20 @@ pub(crate) async fn contend(
     mut take: impl FnMut(&mut Program, &Client) -> Taking,
     cancel: impl Fn(),
 ) {
+    book.places.meet(&client);
     while !program.world.is_over() {
         program.pause(Duration::from_millis(300)).await;
         let taking = take(&mut program, &client);
+        book.places.begin();
         let held = match taking {
             Taking::AtOnce(pending) => pending.await,
             Taking::Blocking(pending) => give_up(&mut program, pending, &cancel).await,
         };
         match held {
-            Ok(Some(grant)) => hold(&mut program, &client, &book, register, grant).await,
+            Ok(Some(grant)) => {
+                book.places.granted();
+                hold(&mut program, &client, &book, register, grant).await;
+            }
             Ok(None) => program.world.count("in vain"),
             Err(Error::Timeout { .. } | Error::Cancelled) => program.world.count("given up"),
             Err(error) => program.world.broken(format!("taking it failed: {error:?}")),
@@ -329,6 +385,22 @@ pub(crate) async fn hold(
         let deadline = client.deadline().map(|end| machine.sim_time_of(end));
         if machine.now() >= end || world.is_over() {
             break;
+        }
+        if let (Some(token), true) = (held.token(), program.rng.chance(0.05)) {
+            let node = held.guard().znode();
+            // It is under way for a while, or its sender has been paused.
+            program.pause(Duration::from_millis(200)).await;
+            let accepted = book.store.write(token, node);
+            world.count(if accepted {
+                "writes into a store"
+            } else {
+                "writes that a store refused"
+            });
+            let certain = !world.beyond && !world.rough;
+            if !accepted && certain && held.guard().is_held() {
+                world.broken(format!("a store has refused {node}, which holds it"));
+            }
+            continue;
         }
         let writes = program.rng.chance(0.05);
         if let (Some(register), Some(token), true) = (register, held.token(), writes) {

@@ -16,7 +16,7 @@ const PATH: &str = "/counter";
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fate {
     Begun,
-    Added { before: i64 },
+    Added { before: i64, after: i64 },
     NotAdded,
 }
 
@@ -56,7 +56,8 @@ impl Scenario for Counters {
         }
         for (delta, fate) in &*book {
             match (fate, seen.get(delta)) {
-                (Fate::Added { before }, Some(at)) if before == at => {}
+                (Fate::Added { before, after }, Some(at))
+                    if before == at && *after == at + delta => {}
                 (Fate::Added { .. }, found) => {
                     return Err(format!(
                         "{delta} was confirmed as {fate:?}, and is {found:?}"
@@ -78,7 +79,7 @@ impl Scenario for Counters {
 
 async fn count(mut program: Program, next: Arc<AtomicI64>, book: Book) {
     let client = program.client();
-    let counter = Counter::new(&client, PATH);
+    let counter = planted!(program, Counter::new(&client, PATH));
     let counter = if program.name.ends_with('0') {
         counter
     } else {
@@ -104,6 +105,7 @@ async fn count(mut program: Program, next: Arc<AtomicI64>, book: Book) {
                 program.world.count("added");
                 tell(Fate::Added {
                     before: change.pre_value,
+                    after: change.post_value,
                 });
             }
             Err(error) if error.outcome() == Some(Outcome::NotApplied) => {

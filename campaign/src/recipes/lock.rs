@@ -31,6 +31,7 @@ impl Scenario for Locks {
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
         self.book.check(universe)?;
+        self.book.check_places(universe, PATH)?;
         check_register(universe, REGISTER)?;
         let left = universe.nodes_below(PATH);
         if !left.is_empty() {
@@ -61,11 +62,7 @@ async fn live(mut program: Program, book: Book) {
         program.world.count("register not made");
     }
     let lock = Lock::new(&client, PATH).identifier(program.name.clone());
-    #[cfg(zk_planted)]
-    let lock = match program.world.planted {
-        Some(planted) => lock.planted(planted),
-        None => lock,
-    };
+    let lock = planted!(program, lock);
     let canceller = lock.clone();
     let take = move |program: &mut Program, client: &zk_client::Client| {
         if program.rng.chance(0.15) {

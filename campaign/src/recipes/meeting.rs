@@ -1,10 +1,10 @@
-//! Double barriers: who is let in was there with enough others.
+//! Double barriers: who is let in was there with enough others, and who has left has left with them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use zk_client::{Error, RecipeError};
+use zk_client::{Error, RecipeError, SessionId};
 use zk_recipes::DoubleBarrier;
 use zk_sim::check::{Effect, Txn};
 
@@ -15,52 +15,135 @@ const READY: &str = "/meeting/ready";
 
 /// Every machine enters and leaves, round after round.
 #[derive(Default)]
-pub(crate) struct Meetings {
-    /// The nodes of all who were let in.
-    inside: Arc<Mutex<BTreeSet<String>>>,
-    members: usize,
+pub(crate) struct Meetings(Arc<Mutex<Book>>);
+
+/// What members have seen, in true time.
+#[derive(Default)]
+struct Book {
+    /// The nodes of all who were let in, and when all others had left as far as they know.
+    inside: BTreeMap<String, Option<Duration>>,
+    /// Those who were told that they had missed it, by their identifiers.
+    missed: BTreeMap<String, Duration>,
+}
+
+/// What servers know.
+#[derive(Default)]
+struct Rounds {
+    present: BTreeMap<String, SessionId>,
+    /// The last node of each identifier.
+    nodes: BTreeMap<String, String>,
+    gone: BTreeMap<String, Duration>,
+    /// For each node, all that were there when the barrier was opened while that was, and when.
+    opened: BTreeMap<String, (Duration, Arc<BTreeSet<String>>)>,
+    closed: Vec<Duration>,
+}
+
+fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Rounds {
+    fn of(universe: &Universe) -> Self {
+        let mut rounds = Self::default();
+        for entry in universe.servers.log().entries {
+            match entry.txn {
+                Txn::Change(effects) => {
+                    for effect in effects {
+                        rounds.apply(entry.at, effect);
+                    }
+                }
+                Txn::Close => {
+                    let (gone, session) = (&mut rounds.gone, entry.session);
+                    rounds.present.retain(|path, owner| {
+                        if *owner == session {
+                            gone.insert(path.clone(), entry.at);
+                        }
+                        *owner != session
+                    });
+                }
+                Txn::Open | Txn::Refused(_) | _ => {}
+            }
+        }
+        rounds
+    }
+
+    fn apply(&mut self, at: Duration, effect: Effect) {
+        match effect {
+            Effect::Create { path, .. } | Effect::SetData { path, .. } if path == READY => {
+                // Whoever counted may have seen some who have just left.
+                let all: Arc<BTreeSet<_>> = Arc::new(self.present.keys().cloned().collect());
+                for node in &*all {
+                    let round = || (at, Arc::clone(&all));
+                    self.opened.entry(node.clone()).or_insert_with(round);
+                }
+            }
+            Effect::Delete { path } if path == READY => self.closed.push(at),
+            Effect::Create { path, owner, data } if owner.0 != 0 => {
+                let identifier = String::from_utf8_lossy(&data).into_owned();
+                self.nodes.insert(identifier, path.clone());
+                self.present.insert(path, owner);
+            }
+            Effect::Delete { path } => {
+                if self.present.remove(&path).is_some() {
+                    self.gone.insert(path, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whoever was let in was there when it was opened; whoever has left did so when all others who
+    /// were there then had.
+    fn check(&self, node: &str, left: Option<Duration>) -> Result<(), String> {
+        let Some((_, others)) = self.opened.get(node) else {
+            return Err(format!(
+                "{node} was let in and was not there when it opened"
+            ));
+        };
+        let is_late = |other: &&String| {
+            let gone = self.gone.get(*other).copied().unwrap_or(Duration::MAX);
+            left.is_some_and(|left| gone > left)
+        };
+        match others.iter().find(is_late) {
+            Some(other) => Err(format!("{node} left at {left:?}, and {other} was inside")),
+            None => Ok(()),
+        }
+    }
+
+    /// Nobody misses what is open.
+    fn check_missed(&self, identifier: &str, at: Duration) -> Result<(), String> {
+        let node = self.nodes.get(identifier);
+        let Some((opened, _)) = node.and_then(|node| self.opened.get(node)) else {
+            return Ok(());
+        };
+        let closed = self.closed.iter().find(|closed| *closed >= opened);
+        if closed.is_none_or(|closed| *closed > at) {
+            return Err(format!(
+                "it was open from {opened:?} to {closed:?}, and {identifier} was not let in at {at:?}"
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Scenario for Meetings {
     fn start(&mut self, universe: &Universe) {
-        self.members = universe.machines.len();
+        let members = universe.machines.len();
         for machine in &universe.machines {
-            let (inside, members) = (Arc::clone(&self.inside), self.members);
+            let book = Arc::clone(&self.0);
             universe.boot(machine, move |program| {
-                meet(program, Arc::clone(&inside), members)
+                meet(program, Arc::clone(&book), members)
             });
         }
     }
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
-        let mut present: BTreeMap<String, _> = BTreeMap::new();
-        let mut opened: BTreeSet<String> = BTreeSet::new();
-        for entry in universe.servers.log().entries {
-            match entry.txn {
-                Txn::Change(effects) => {
-                    for effect in effects {
-                        match effect {
-                            Effect::Create { path, .. } | Effect::SetData { path, .. }
-                                if path == READY =>
-                            {
-                                // Whoever counted may have seen some who have just left.
-                                opened.extend(present.keys().cloned());
-                            }
-                            Effect::Create { path, owner, .. } => drop(present.insert(path, owner)),
-                            Effect::Delete { path } => drop(present.remove(&path)),
-                            Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
-                        }
-                    }
-                }
-                Txn::Close => present.retain(|_, owner| *owner != entry.session),
-                Txn::Open | Txn::Refused(_) | _ => {}
-            }
+        let (rounds, book) = (Rounds::of(universe), lock(&self.0));
+        for (node, left) in &book.inside {
+            rounds.check(node, *left)?;
         }
-        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(early) = inside.iter().find(|node| !opened.contains(*node)) {
-            return Err(format!(
-                "{early} was let in and was not there when it opened"
-            ));
+        for (identifier, at) in &book.missed {
+            rounds.check_missed(identifier, *at)?;
         }
         let mut left = universe.nodes_below(PATH);
         left.retain(|node| node != READY);
@@ -71,25 +154,28 @@ impl Scenario for Meetings {
     }
 }
 
-async fn meet(mut program: Program, inside: Arc<Mutex<BTreeSet<String>>>, members: usize) {
+async fn meet(mut program: Program, book: Arc<Mutex<Book>>, members: usize) {
     let client = program.client();
-    let barrier = DoubleBarrier::new(&client, PATH, members);
+    let barrier = planted!(program, DoubleBarrier::new(&client, PATH, members));
     while !program.world.is_over() {
         program.pause(Duration::from_millis(300)).await;
         let limit = program
             .rng
             .duration(Duration::ZERO, Duration::from_secs(20));
-        match barrier.enter().timeout(limit).await {
+        let identifier = format!("{} at {:?}", program.name, program.machine.sim_now());
+        let enter = barrier.clone().identifier(&*identifier).enter();
+        match enter.timeout(limit).await {
             Ok(member) => {
                 program.world.count("let in");
                 let node = member.znode().to_owned();
-                inside
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(node);
+                lock(&book).inside.insert(node.clone(), None);
                 program.pause(Duration::from_millis(300)).await;
                 match member.leave().timeout(Duration::from_secs(60)).await {
-                    Ok(()) => program.world.count("left together"),
+                    Ok(()) => {
+                        program.world.count("left together");
+                        let now = program.machine.sim_now();
+                        lock(&book).inside.insert(node, Some(now));
+                    }
                     Err(Error::NotHeld) => program.world.count("left by the end of the session"),
                     // Others may be about to enter again.
                     Err(Error::Timeout { .. }) => program.world.count("left alone"),
@@ -97,7 +183,11 @@ async fn meet(mut program: Program, inside: Arc<Mutex<BTreeSet<String>>>, member
                 }
             }
             Err(Error::Timeout { .. }) => program.world.count("given up"),
-            Err(Error::Recipe(RecipeError::Missed { .. })) => program.world.count("missed"),
+            Err(Error::Recipe(RecipeError::Missed { .. })) => {
+                program.world.count("missed");
+                let now = program.machine.sim_now();
+                lock(&book).missed.insert(identifier, now);
+            }
             Err(error) => program.world.broken(format!("entering failed: {error:?}")),
         }
     }

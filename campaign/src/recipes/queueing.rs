@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use zk_client::{Client, Error, Outcome};
+use zk_client::{Client, Error, Outcome, SessionId};
 use zk_recipes::locking_queue::Item;
 use zk_recipes::{LockingQueue, Queue};
+use zk_sim::Machine;
+use zk_sim::check::{Effect, Txn};
 
 use crate::recipes::{Program, Scenario, Universe};
 
@@ -29,14 +31,21 @@ struct Known {
 struct Book {
     items: Arc<Mutex<BTreeMap<u64, Known>>>,
     next: Arc<AtomicU64>,
-    /// Calls that may have taken an item without telling: in doubt, given up, or cut short by a
-    /// crash.
-    doubts: Arc<AtomicU64>,
+    /// When which program has begun calls that may have taken an item without telling: in doubt,
+    /// given up, or cut short by a crash.
+    doubts: Arc<Mutex<BTreeMap<u64, Vec<Duration>>>>,
+    /// Whose session which is.
+    sessions: Arc<Mutex<BTreeMap<SessionId, u64>>>,
+    lives: Arc<AtomicU64>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Book {
     fn items(&self) -> MutexGuard<'_, BTreeMap<u64, Known>> {
-        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.items)
     }
 
     fn with(&self, item: u64, change: impl FnOnce(&mut Known)) {
@@ -65,37 +74,168 @@ impl Book {
     }
 
     /// A call that may take an item without telling.
-    fn doubt(&self) -> u64 {
-        self.doubts.fetch_add(1, Ordering::Relaxed)
+    fn doubt(&self, life: &Life) {
+        let mut doubts = lock(&self.doubts);
+        doubts.entry(life.number).or_default().push(life.now());
+        drop(doubts);
+        self.meet(life);
     }
 
     /// It has told.
-    fn told(&self) {
-        self.doubts.fetch_sub(1, Ordering::Relaxed);
+    fn told(&self, life: &Life) {
+        lock(&self.doubts).entry(life.number).or_default().pop();
+        self.meet(life);
     }
 
-    /// Nothing is done twice, and what was put and is neither done nor there was lost by a doubt.
-    fn judge(&self, left: usize) -> Result<(), String> {
-        let items = self.items();
-        let mut missing: u64 = 0;
-        for (item, known) in &*items {
+    /// Notes whose session it is.
+    fn meet(&self, life: &Life) {
+        if let Some((session, _)) = life.client.client_id() {
+            lock(&self.sessions).insert(session, life.number);
+        }
+    }
+
+    /// Every item was put once if at all; is done once if at all; is gone if it was done; and whoever
+    /// has deleted it and not done it was in doubt.
+    fn judge(&self, universe: &Universe, parent: &str) -> Result<(), String> {
+        let log = Log::of(universe, parent)?;
+        let mut lost: BTreeMap<u64, Vec<Duration>> = BTreeMap::new();
+        for (item, known) in &*self.items() {
+            let (made, gone) = log.items.get(item).copied().unwrap_or_default();
+            let wrong = match known.put {
+                Some(true) => made != 1,
+                Some(false) => made != 0,
+                None => made > 1,
+            };
+            if wrong {
+                return Err(format!("{item} was put {made} times: {known:?}"));
+            }
             if known.done > 1 {
                 return Err(format!("{item} was done {} times", known.done));
             }
-            if known.put == Some(false) && known.done > 0 {
-                return Err(format!("{item} was refused, and done"));
+            match gone {
+                None if known.done > 0 => return Err(format!("{item} was done, and is there")),
+                Some((session, at)) if known.done == 0 => {
+                    // A session that nobody has noted began and ended within one call.
+                    if let Some(life) = lock(&self.sessions).get(&session) {
+                        lost.entry(*life).or_default().push(at);
+                    }
+                }
+                _ => {}
             }
-            missing += u64::from(known.put == Some(true) && known.done == 0);
         }
-        let left = u64::try_from(left).unwrap_or(u64::MAX);
-        let doubts = self.doubts.load(Ordering::Relaxed);
-        if missing > left + doubts {
-            return Err(format!(
-                "{missing} are missing, {left} are left, {doubts} doubts"
-            ));
+        let doubts = lock(&self.doubts);
+        for (life, mut lost) in lost {
+            lost.sort_unstable();
+            let doubts = doubts.get(&life).map_or(&[][..], |doubts| doubts);
+            for (number, at) in lost.iter().enumerate() {
+                let before = doubts.iter().filter(|begun| *begun <= at).count();
+                if before <= number {
+                    let why = format!("lost {}, in doubt {before} times", number + 1);
+                    return Err(format!("up to {at:?} a program has {why}"));
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// A program between two crashes.
+struct Life {
+    number: u64,
+    client: Client,
+    machine: Machine,
+}
+
+impl Life {
+    fn new(program: &Program, client: &Client, book: &Book) -> Self {
+        Self {
+            number: book.lives.fetch_add(1, Ordering::Relaxed),
+            client: client.clone(),
+            machine: program.machine.clone(),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.machine.sim_now()
+    }
+}
+
+/// What servers know of items: how often each was put, and who has deleted it when.
+#[derive(Default)]
+struct Log {
+    items: BTreeMap<u64, (u32, Option<(SessionId, Duration)>)>,
+}
+
+impl Log {
+    fn of(universe: &Universe, parent: &str) -> Result<Self, String> {
+        let mut log = Self::default();
+        let mut nodes = BTreeMap::new();
+        for entry in universe.servers.log().entries {
+            let Txn::Change(effects) = entry.txn else {
+                continue;
+            };
+            for effect in effects {
+                match effect {
+                    Effect::Create { path, data, .. } if is_below(&path, parent) => {
+                        let text = String::from_utf8_lossy(&data).into_owned();
+                        let item = text.parse().map_err(|_| format!("{text:?} was put"))?;
+                        log.items.entry(item).or_default().0 += 1;
+                        nodes.insert(path, item);
+                    }
+                    Effect::Delete { path } => {
+                        if let Some(item) = nodes.remove(&path) {
+                            let gone = Some((entry.session, entry.at));
+                            log.items.entry(item).or_default().1 = gone;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(log)
+    }
+}
+
+fn is_below(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent)
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whoever deletes an item deletes the claim on it with it, and that is its own.
+fn check_claims(universe: &Universe) -> Result<(), String> {
+    let (taken, entries) = (format!("{LOCKING}/taken"), format!("{LOCKING}/entries"));
+    let mut claims: BTreeMap<String, SessionId> = BTreeMap::new();
+    for entry in universe.servers.log().entries {
+        let effects = match entry.txn {
+            Txn::Change(effects) => effects,
+            Txn::Close => {
+                claims.retain(|_, owner| *owner != entry.session);
+                continue;
+            }
+            Txn::Open | Txn::Refused(_) | _ => continue,
+        };
+        let mut own = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Create { path, owner, .. } if is_below(&path, &taken) => {
+                    claims.insert(path, owner);
+                }
+                Effect::Delete { path } if is_below(&path, &taken) => {
+                    if claims.remove(&path) == Some(entry.session) {
+                        own.push(path);
+                    }
+                }
+                Effect::Delete { path } if is_below(&path, &entries) => {
+                    let claim = path.replacen(&entries, &taken, 1);
+                    if !own.contains(&claim) {
+                        return Err(format!("{path} was consumed without being held"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every machine puts and gets.
@@ -113,13 +253,14 @@ impl Scenario for Queues {
     }
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
-        self.0.judge(universe.nodes_below(PLAIN).len())
+        self.0.judge(universe, PLAIN)
     }
 }
 
 async fn get_and_put(mut program: Program, book: Book) {
     let client = program.client();
-    let queue = Queue::new(&client, PLAIN);
+    let queue = planted!(program, Queue::new(&client, PLAIN));
+    let life = Life::new(&program, &client, &book);
     while !program.world.is_over() {
         program.pause(Duration::from_millis(200)).await;
         if program.rng.chance(0.5) {
@@ -128,7 +269,7 @@ async fn get_and_put(mut program: Program, book: Book) {
                 .await;
             continue;
         }
-        book.doubt();
+        book.doubt(&life);
         let get = queue.get();
         let limit = program.rng.duration(Duration::ZERO, Duration::from_secs(4));
         let got = if program.rng.chance(0.1) {
@@ -138,7 +279,7 @@ async fn get_and_put(mut program: Program, book: Book) {
         };
         match got {
             Ok(item) => {
-                book.told();
+                book.told(&life);
                 if let Some(item) = item {
                     program.world.count("taken");
                     done(&program, &book, &item);
@@ -181,14 +322,15 @@ impl Scenario for LockingQueues {
                 return Err(format!("{item} was held by two at once: {held:?}"));
             }
         }
-        self.0
-            .judge(universe.nodes_below(&format!("{LOCKING}/entries")).len())
+        check_claims(universe)?;
+        self.0.judge(universe, &format!("{LOCKING}/entries"))
     }
 }
 
 async fn claim_and_put(mut program: Program, book: Book) {
     let client = program.client();
-    let queue = LockingQueue::new(&client, LOCKING);
+    let queue = planted!(program, LockingQueue::new(&client, LOCKING));
+    let life = Life::new(&program, &client, &book);
     while !program.world.is_over() {
         program.pause(Duration::from_millis(200)).await;
         if program.rng.chance(0.5) {
@@ -197,7 +339,7 @@ async fn claim_and_put(mut program: Program, book: Book) {
         }
         let limit = program.rng.duration(Duration::ZERO, Duration::from_secs(4));
         match queue.get().timeout(limit).await {
-            Ok(item) => work(&mut program, &book, item).await,
+            Ok(item) => work(&mut program, &book, &life, item).await,
             Err(Error::Timeout { .. }) => program.world.count("nothing to get"),
             Err(error) => program.world.broken(format!("a get failed: {error:?}")),
         }
@@ -206,7 +348,7 @@ async fn claim_and_put(mut program: Program, book: Book) {
 }
 
 /// Holds an item for a while, and consumes it or gives it back.
-async fn work(program: &mut Program, book: &Book, item: Item) {
+async fn work(program: &mut Program, book: &Book, life: &Life, item: Item) {
     program.world.count("claimed");
     let Some(number) = number(program, item.data()) else {
         return;
@@ -231,14 +373,14 @@ async fn work(program: &mut Program, book: &Book, item: Item) {
             Err(error) => program.world.broken(format!("a release failed: {error:?}")),
         },
         _ => {
-            book.doubt();
+            book.doubt(life);
             match item.consume().await {
                 Ok(()) => {
-                    book.told();
+                    book.told(life);
                     program.world.count("consumed");
                     book.with(number, |known| known.done += 1);
                 }
-                Err(error) if error.outcome() == Some(Outcome::NotApplied) => book.told(),
+                Err(error) if error.outcome() == Some(Outcome::NotApplied) => book.told(life),
                 Err(_) => program.world.count("in doubt"),
             }
         }

@@ -11,19 +11,6 @@ use crate::recipes::contend::{Book, Grant, Held, Taking, contend, granted, grant
 use crate::recipes::lock::{REGISTER, check_register};
 use crate::recipes::{Program, Scenario, Universe};
 
-/// Builds a recipe with the fault that is to be planted.
-macro_rules! planted {
-    ($program:expr, $recipe:expr) => {{
-        let recipe = $recipe;
-        #[cfg(zk_planted)]
-        let recipe = match $program.world.planted {
-            Some(planted) => recipe.planted(planted),
-            None => recipe,
-        };
-        recipe
-    }};
-}
-
 /// Takes from a recipe that has `acquire` and `try_acquire`.
 macro_rules! take {
     ($program:ident, $client:ident, $recipe:expr, $held:path) => {{
@@ -81,6 +68,7 @@ impl Scenario for ReadersAndWriters {
 
     fn judge(&self, universe: &Universe) -> Result<(), String> {
         self.book.check(universe)?;
+        self.book.check_places(universe, "/rw")?;
         check_register(universe, REGISTER)?;
         nothing_left(universe, "/rw")
     }
@@ -198,10 +186,18 @@ async fn run_for_office(mut program: Program, client: Client, book: Book) {
     drop(client);
 }
 
+fn start(program: &Program, client: &Client) -> LeaderLatch {
+    #[cfg(zk_planted)]
+    if let Some(planted) = program.world.planted {
+        return LeaderLatch::planted(client, "/election", planted);
+    }
+    LeaderLatch::start(client, "/election", program.name.clone())
+}
+
 /// Leads whenever it can, and says so while it does.
 async fn latch(mut program: Program, client: Client, book: Book) {
     while !program.world.is_over() {
-        let latch = LeaderLatch::start(&client, "/election", program.name.clone());
+        let latch = start(&program, &client);
         let term = program.rng.duration(Duration::ZERO, Duration::from_secs(8));
         let end = program.machine.now() + term;
         while program.machine.now() < end && !program.world.is_over() {

@@ -1,6 +1,7 @@
 //! What the servers have in the end, from what they have agreed on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use zk_proto::{Payload, SessionId, Zxid};
 use zk_sim::check::{Effect, Txn};
@@ -26,6 +27,75 @@ pub(crate) struct State {
 }
 
 impl Universe {
+    /// The nodes that there are according to the servers, below a path.
+    pub(crate) fn nodes_below(&self, path: &str) -> Vec<String> {
+        let mut nodes: BTreeMap<String, _> = BTreeMap::new();
+        for entry in self.servers.log().entries {
+            match entry.txn {
+                Txn::Change(effects) => {
+                    for effect in effects {
+                        match effect {
+                            Effect::Create { path, owner, .. } => drop(nodes.insert(path, owner)),
+                            Effect::Delete { path } => drop(nodes.remove(&path)),
+                            Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
+                        }
+                    }
+                }
+                Txn::Close => nodes.retain(|_, owner| *owner != entry.session),
+                Txn::Open | Txn::Refused(_) | _ => {}
+            }
+        }
+        let prefix = format!("{path}/");
+        nodes
+            .into_keys()
+            .filter(|node| node.starts_with(&prefix))
+            .collect()
+    }
+
+    /// What was written into a node, in the order of the servers.
+    pub(crate) fn written(&self, node: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        for entry in self.servers.log().entries {
+            let Txn::Change(effects) = entry.txn else {
+                continue;
+            };
+            for effect in effects {
+                if let Effect::SetData { path, data } = effect {
+                    if path == node {
+                        all.push(String::from_utf8_lossy(&data).into_owned());
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// When a node was deleted, by whomever.
+    pub(crate) fn deletions(&self) -> BTreeMap<String, Duration> {
+        let mut nodes: BTreeMap<String, _> = BTreeMap::new();
+        let mut gone = BTreeMap::new();
+        for entry in self.servers.log().entries {
+            match entry.txn {
+                Txn::Change(effects) => {
+                    for effect in effects {
+                        match effect {
+                            Effect::Create { path, owner, .. } => drop(nodes.insert(path, owner)),
+                            Effect::Delete { path } => drop(gone.insert(path, entry.at)),
+                            Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
+                        }
+                    }
+                }
+                Txn::Close => {
+                    for (path, _) in nodes.iter().filter(|(_, owner)| **owner == entry.session) {
+                        gone.entry(path.clone()).or_insert(entry.at);
+                    }
+                }
+                Txn::Open | Txn::Refused(_) | _ => {}
+            }
+        }
+        gone
+    }
+
     /// All of it.
     pub(crate) fn state(&self) -> State {
         let mut state = State::default();

@@ -6,6 +6,7 @@ use zk_client::Error;
 
 use super::{DoubleBarrier, Inside, Opened, patience};
 use crate::Pending;
+use crate::planted::Planted;
 
 impl Inside {
     /// Is this member inside for all others, too? Not any more when its session has ended, or may
@@ -38,6 +39,9 @@ impl Inside {
         if opened == Opened::Late {
             // A member in the manner of kazoo that has deleted it before may wait for it to go.
             barrier.delete_ready(None).await?;
+        }
+        if barrier.plan.has(Planted::LeaveAtOnce) {
+            return mine.delete_with(None).await;
         }
         let name = mine.name().to_owned();
         let mut round: Option<BTreeSet<String>> = None;

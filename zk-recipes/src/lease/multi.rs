@@ -6,12 +6,14 @@ use zk_client::Client;
 
 use super::{Lease, NonBlockingLease};
 use crate::Pending;
+use crate::planted::{Plan, Planted};
 
 /// Leases for several, of which each holder has one. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct MultiNonBlockingLease {
     client: Client,
     slots: Vec<NonBlockingLease>,
+    plan: Plan,
 }
 
 impl MultiNonBlockingLease {
@@ -22,6 +24,7 @@ impl MultiNonBlockingLease {
         Self {
             client: client.clone(),
             slots: (0..count).map(slot).collect(),
+            plan: Plan::default(),
         }
     }
 
@@ -33,16 +36,23 @@ impl MultiNonBlockingLease {
         self
     }
 
+    #[cfg(zk_planted)]
+    #[doc(hidden)]
+    pub fn planted(mut self, planted: Planted) -> Self {
+        self.plan = Plan::of(planted);
+        self
+    }
+
     /// Renews the lease that this holder had, or else obtains the first that is free; `None` if
     /// there is none. (kazoo obtains the first that is free in any case, and so a second one.)
     ///
     /// # Errors
     /// As [`NonBlockingLease::obtain`].
     pub fn obtain(&self) -> Pending<Option<Lease>> {
-        let slots = self.slots.clone();
+        let (slots, plan) = (self.slots.clone(), self.plan);
         Pending::new(&self.client, async move {
             for slot in &slots {
-                if slot.is_named().await? {
+                if !plan.has(Planted::SecondSlot) && slot.is_named().await? {
                     if let Some(lease) = slot.obtain().await? {
                         return Ok(Some(lease));
                     }

@@ -7,6 +7,7 @@ use zk_client::{BackoffPolicy, Client, Error, Outcome, Payload};
 
 use crate::Pending;
 use crate::mine::{Mine, pause};
+use crate::planted::{Plan, Planted};
 
 /// An item that this consumer holds. Dropping it gives it back.
 #[must_use = "dropping it gives it back"]
@@ -15,15 +16,23 @@ pub struct Item {
     entry: String,
     data: Payload,
     claim: Mine,
+    plan: Plan,
 }
 
 impl Item {
-    pub(super) fn new(client: &Client, entry: String, data: Payload, claim: Mine) -> Self {
+    pub(super) fn new(
+        client: &Client,
+        entry: String,
+        data: Payload,
+        claim: Mine,
+        plan: Plan,
+    ) -> Self {
         Self {
             client: client.clone(),
             entry,
             data,
             claim,
+            plan,
         }
     }
 
@@ -77,6 +86,10 @@ impl Item {
 
     async fn consume_now(mut self) -> Result<(), Error> {
         let client = self.client.clone();
+        if self.plan.has(Planted::ConsumeUnheld) {
+            let delete = client.delete(&self.entry);
+            return client.retry(&BackoffPolicy::new(), delete).await;
+        }
         // The transaction cannot see whose claim it deletes.
         if !self.claim.look().await? {
             self.claim.gone();
@@ -102,6 +115,9 @@ impl Item {
                 Err(error @ Error::SessionExpired { .. }) => break error,
                 Err(error) => {
                     if error.outcome() == Some(Outcome::Unknown) {
+                        if self.plan.has(Planted::DoneUnseen) {
+                            return Ok(());
+                        }
                         doubt.get_or_insert_with(|| error.clone());
                     }
                     pause(&client, error).await?;

@@ -6,6 +6,7 @@ use zk_client::{BackoffPolicy, Children, Error, Outcome, SessionId, WatchedEvent
 
 use super::{Item, LockingQueue};
 use crate::mine::{Mine, pause};
+use crate::planted::Planted;
 use crate::queue::entry;
 use crate::together::{both, either};
 
@@ -144,6 +145,10 @@ impl LockingQueue {
                 }
                 (Err(error), _) => {
                     doubt |= error.outcome() == Some(Outcome::Unknown);
+                    if doubt && self.plan.has(Planted::ForgetClaim) {
+                        claim.gone();
+                        return Ok(None);
+                    }
                     pause(client, error).await?;
                 }
             }
@@ -157,7 +162,7 @@ impl LockingQueue {
                 data => data?.0,
             },
         };
-        Ok(Some(Item::new(client, entry, data, claim)))
+        Ok(Some(Item::new(client, entry, data, claim, self.plan)))
     }
 }
 
