@@ -5,8 +5,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long a server may take to accept, and then to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a server may take to accept, and then to answer: longer than a machine may be busy with
+/// other things.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a member is at the moment, as the word `srvr` tells it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -68,7 +69,7 @@ fn field<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
 /// # Errors
 ///
 /// What the socket says; [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`] when the
-/// server does not accept or does not go on answering for two seconds, as one that is paused.
+/// server does not accept or does not go on answering for 20 seconds, as one that is paused.
 pub fn four_letter(address: SocketAddr, word: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fs, io};
@@ -25,6 +26,8 @@ pub(crate) struct Member {
     java: PathBuf,
     arguments: Vec<String>,
     process: Mutex<Option<Process>>,
+    /// Nobody need wait for an answer.
+    paused: AtomicBool,
 }
 
 impl Member {
@@ -44,6 +47,7 @@ impl Member {
             java,
             arguments,
             process: Mutex::new(None),
+            paused: AtomicBool::new(false),
         }
     }
 
@@ -54,6 +58,7 @@ impl Member {
             return Ok(());
         }
         *process = None; // reap it, so that the ports are free
+        self.paused.store(false, Ordering::SeqCst);
         let spawned = Process::spawn(&self.java, &self.arguments, &self.dir, &self.log_path());
         *process = Some(spawned.map_err(Error::io(format!("run {}", self.java.display())))?);
         Ok(())
@@ -103,12 +108,14 @@ impl Member {
     pub(crate) fn pause(&self) {
         if let Some(process) = &*self.process() {
             process.pause();
+            self.paused.store(true, Ordering::SeqCst);
         }
     }
 
     pub(crate) fn resume(&self) {
         if let Some(process) = &*self.process() {
             process.resume();
+            self.paused.store(false, Ordering::SeqCst);
         }
     }
 
@@ -130,6 +137,9 @@ impl Member {
     }
 
     pub(crate) fn srvr(&self) -> io::Result<String> {
+        if self.paused.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         four_letter(self.address(), "srvr")
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use zk_testkit::{Direction, Proxy, eventually};
 
 /// For what must happen.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// For what must not: long enough that a fault would show, as all of it is on loopback.
 const SILENCE: Duration = Duration::from_millis(150);

@@ -14,7 +14,9 @@
 mod campaign;
 mod ci;
 mod deny;
+mod details;
 mod error;
+mod failures;
 mod features;
 mod files;
 mod fuzz;

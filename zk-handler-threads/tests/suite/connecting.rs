@@ -20,14 +20,18 @@ fn refused() -> String {
 }
 
 fn last_error(hosts: &str) -> LinkError {
-    let handler = Arc::new(ThreadsHandler::new());
-    let limit = Duration::from_millis(500);
-    match Client::builder(hosts).connect(handler).limit(limit).wait() {
-        Err(Error::ConnectTimeout {
-            last: Some((_, error)),
-        }) => error,
-        other => panic!("{other:?}"),
-    }
+    // A machine that is busy, and one that asks for names elsewhere, may take a while.
+    let limits = [500, 5_000, 50_000].map(Duration::from_millis);
+    let errors = limits.map(|limit| {
+        move || {
+            let handler = Arc::new(ThreadsHandler::new());
+            match Client::builder(hosts).connect(handler).limit(limit).wait() {
+                Err(Error::ConnectTimeout { last }) => Some(last?.1),
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    errors.into_iter().find_map(|error| error()).unwrap()
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn the_next_server_takes_over_from_one_that_refuses_or_is_mute() {
     let handler = Arc::new(ThreadsHandler::new());
     let client = Client::builder(hosts)
         .randomize_hosts(false)
-        .attempt_timeout(Duration::from_millis(100))
+        .attempt_timeout(Duration::from_secs(2))
         .connect(handler)
         .limit(SOON)
         .wait()

@@ -16,7 +16,7 @@ use zk_proto::{
 };
 
 /// Longer than anything here takes, also on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Looks again until it is so.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -95,9 +95,12 @@ impl Server {
         Client::builder(self.hosts())
     }
 
-    /// A client that is connected to a connection that the test handles.
+    /// A client that is connected to a connection that the test handles. It waits long for answers:
+    /// the test gives none to its pings while it does other things.
     pub(crate) fn client(&self, handler: &ThreadsHandler) -> (Client, Peer) {
-        let client = self.builder().start(Arc::new(handler.clone())).unwrap();
+        let mut builder = self.builder();
+        builder.session_timeout(SOON * 10);
+        let client = builder.start(Arc::new(handler.clone())).unwrap();
         let mut peer = self.accept();
         peer.handshake();
         client.until_connected().wait_timeout(SOON).unwrap();

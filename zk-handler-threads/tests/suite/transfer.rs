@@ -188,17 +188,26 @@ fn serial_calls_from_many_threads_all_come_back() {
 
 #[test]
 fn idle_sessions_are_kept_alive() {
+    // Where this thread stands still for a third of the time, it answers too late.
+    let timeouts = [1_500, 6_000, 24_000].map(Duration::from_millis);
+    assert!(timeouts.into_iter().any(is_kept_alive));
+}
+
+/// Whether a session lives through some pings; false if one was answered too late.
+fn is_kept_alive(timeout: Duration) -> bool {
     let server = Server::bind();
     let client = server
         .builder()
-        .session_timeout(Duration::from_millis(1500))
+        .session_timeout(timeout)
         .start(Arc::new(ThreadsHandler::new()))
         .unwrap();
     let mut peer = server.accept();
     peer.handshake();
     client.until_connected().wait_timeout(SOON).unwrap();
     for _ in 0..3 {
-        let frame = peer.frame().expect("a ping");
+        let Some(frame) = peer.frame() else {
+            return false;
+        };
         assert_eq!(frame[..8], [255, 255, 255, 254, 0, 0, 0, 11]);
         let ping = crate::support::Arrived {
             header: zk_proto::RequestHeader {
@@ -209,10 +218,13 @@ fn idle_sessions_are_kept_alive() {
         };
         peer.reply(&ping, &Reply::Empty);
     }
-    assert!(client.connected());
+    if !client.connected() {
+        return false;
+    }
     // Silence is noticed, without anything being sent or received.
     assert_eq!(peer.stream.read(&mut [0; 1]).map(|_| ()).ok(), Some(()));
     until("the silence is noticed", || client.last_error().is_some());
+    true
 }
 
 #[test]
