@@ -9,6 +9,7 @@ use std::time::Duration;
 use zk::threads::ThreadsHandler;
 use zk::{BackoffPolicy, Builder, Client};
 use zk_server::Server;
+use zk_testkit::eventually;
 
 use crate::support::log::{self, SECRET};
 use crate::support::{LIMIT, lose_connection, wait_until};
@@ -54,7 +55,8 @@ fn an_outage_is_told_once_and_not_for_each_attempt() {
         if outage == 2 {
             assert!(!told.is_empty() && told[0].contains(" WARN "), "{told:?}");
         }
-        let server = Server::builder().quiet().addr(address).start().unwrap();
+        let server = || Server::builder().quiet().addr(address).start().ok();
+        let server = eventually(LIMIT, server).expect("the port is free");
         client.until_connected().wait_timeout(LIMIT).unwrap();
         if outage == 2 {
             client.close().wait().unwrap();

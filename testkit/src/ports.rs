@@ -87,7 +87,12 @@ fn range() -> Range<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::wait::eventually;
+
+    const LIMIT: Duration = Duration::from_secs(20);
 
     #[test]
     fn claims_differ_and_are_free() {
@@ -98,7 +103,9 @@ mod tests {
                     .iter()
                     .all(|other| other.number() != port.number())
             );
-            TcpListener::bind(port.address()).unwrap();
+            // A process that is just being started has a copy of the socket that looked.
+            let bound = eventually(LIMIT, || TcpListener::bind(port.address()).ok());
+            assert!(bound.is_some(), "{} is taken", port.number());
         }
     }
 }

@@ -3,13 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use zk::{Client, EventType, State};
+use zk::{Client, EventType};
 use zk_testkit::{Cluster, Options, Proxy, Version};
 
-use super::{client, close_clean, close_unheard, cluster};
+use super::{client, close_clean, close_unheard, cluster, surely};
+use crate::support::wait_until;
 
 const TICK: Duration = Duration::from_millis(500);
-const TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 fn ensemble(version: Version) -> Cluster {
     let options = Options::new()
@@ -36,8 +37,7 @@ fn stalled_client(cluster: &Cluster, member: usize) {
     let proxy = Proxy::start(cluster.address(member)).unwrap();
     let owner = client(&proxy.address().to_string(), TIMEOUT);
     let noticed = || {
-        let connected = matches!(owner.state(), State::Connected { .. });
-        assert!(!connected, "a dead link is noticed meanwhile");
+        wait_until("the dead link to be noticed", || !owner.connected());
     };
     run(cluster, &owner, member, || proxy.stall(), noticed);
 }
@@ -66,22 +66,19 @@ fn run(
     );
     let assured = owner.keep_alive_by_sync();
     owner.create("/owned", b"").ephemeral().wait().unwrap();
-    let stat = observer.exists("/owned").synced().wait().unwrap();
+    surely(&observer, observer.sync("/owned")).wait().unwrap();
+    let there = surely(&observer, observer.exists("/owned").watched());
+    let (stat, watch) = there.wait().unwrap();
     assert!(stat.is_some(), "the observer sees the node");
-    let (_, watch) = observer.exists("/owned").watched().wait().unwrap();
     // Let the keep-alive prove the session a few times.
     let first = owner.deadline().unwrap();
-    let moved = zk_testkit::eventually(Duration::from_secs(10), || {
-        owner.deadline().filter(|now| *now > first + TIMEOUT / 2)
+    wait_until("the deadline to move on, with a sync every quarter", || {
+        let now = owner.deadline();
+        now.is_some_and(|now| now > first + TIMEOUT / 2)
     });
-    assert!(
-        moved.is_some(),
-        "with a sync every quarter the deadline moves on"
-    );
-    assert!(
-        owner.deadline().unwrap() > Instant::now(),
-        "while all is well it lies ahead"
-    );
+    wait_until("it to lie ahead, while all is well", || {
+        owner.deadline().is_some_and(|now| now > Instant::now())
+    });
 
     let began = Instant::now();
     fault();

@@ -14,8 +14,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(super) fn all_watches_survive_a_cut(version: Version) {
     let cluster = cluster(version, Options::new());
     let proxy = Proxy::start(cluster.address(0)).unwrap();
-    let watcher = client(&proxy.address().to_string(), Duration::from_secs(10));
-    let changer = client(&cluster.connect_string(), Duration::from_secs(10));
+    let watcher = client(&proxy.address().to_string(), Duration::from_secs(40));
+    let changer = client(&cluster.connect_string(), Duration::from_secs(40));
     for kind in ["data", "exist", "child", "persistent", "recursive"] {
         changer.ensure_path(&format!("/{kind}")).wait().unwrap();
         if kind != "exist" {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zk::{AsyncResult, Client, Error, Outcome};
 use zk_testkit::{Cluster, Options, Version};
 
-use super::{client, close_clean, cluster};
+use super::{client, close_clean, cluster, surely};
 
 const WINDOW: usize = 200;
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -28,7 +28,9 @@ pub(super) fn no_acknowledged_write_is_lost_on_an_ensemble(version: Version) {
 /// Writes until `kills` members were killed and restarted, the connected one first.
 fn run(cluster: &Cluster, kills: usize) {
     let client = client(&cluster.connect_string(), TIMEOUT);
-    client.ensure_path("/writes").wait().unwrap();
+    surely(&client, client.ensure_path("/writes"))
+        .wait()
+        .unwrap();
     let over = AtomicBool::new(false);
     let fates = std::thread::scope(|scope| {
         let writer = scope.spawn(|| write(&client, &over));
@@ -103,11 +105,8 @@ fn write(client: &Client, over: &AtomicBool) -> BTreeMap<u64, Fate> {
 }
 
 fn check(client: &Client, fates: &BTreeMap<u64, Fate>) {
-    let children = client
-        .get_children("/writes")
-        .linearizable()
-        .wait()
-        .unwrap();
+    let children = surely(client, client.get_children("/writes").linearizable());
+    let children = children.wait().unwrap();
     let there: BTreeSet<u64> = children
         .iter()
         .filter_map(|name| name.parse().ok())

@@ -129,12 +129,18 @@ pub(crate) fn calls_wait_for_room(env: &Env) {
 pub(crate) fn a_deadline_ends_a_call_that_was_sent(env: &Env) {
     let (proxy, client) = held(env);
     proxy.stall_towards_client();
-    let (start, begun) = (client.now(), Instant::now());
-    let error = client.create("/a", b"").timeout(MOMENT).wait().unwrap_err();
-    assert!(client.now() >= start + MOMENT);
+    let begun = Instant::now();
+    let given_up = |limit: Duration| {
+        let start = client.now();
+        let error = client.create("/a", b"").timeout(limit).wait().unwrap_err();
+        assert!(client.now() >= start + limit);
+        error
+    };
+    // A machine that is busy may not have sent it in so short a time.
+    let mut errors = [MOMENT, 100 * MOMENT].into_iter().map(given_up);
+    let error = errors.find(|error| *error == Error::Timeout { sent: true });
     quick(begun);
-    assert_eq!(error, Error::Timeout { sent: true });
-    assert_eq!(error.outcome(), Some(Outcome::Unknown));
+    assert_eq!(error.unwrap().outcome(), Some(Outcome::Unknown));
     proxy.resume();
     // The late reply harms nobody.
     assert_eq!(client.create("/b", b"").wait().unwrap(), "/b");
@@ -174,8 +180,12 @@ pub(crate) fn a_deadline_ends_a_call_that_was_not_sent(env: &Env) {
 pub(crate) fn every_call_can_have_a_deadline_by_default(env: &Env) {
     let (proxy, _) = held(env);
     let mut builder = env.builder_through(&proxy);
-    let client = env.connect(builder.request_timeout(Duration::from_millis(250)));
-    client.create("/a", b"").wait().unwrap();
+    let client = env.start(builder.request_timeout(Duration::from_millis(250)));
+    client.until_connected().wait().unwrap();
+    // One of its own comes before it.
+    let sync = client.sync("/").timeout(LIMIT);
+    sync.wait().unwrap();
+    client.create("/a", b"").timeout(LIMIT).wait().unwrap();
     proxy.stall();
     assert!(matches!(
         client.get("/a").wait(),
@@ -186,7 +196,6 @@ pub(crate) fn every_call_can_have_a_deadline_by_default(env: &Env) {
         Err(Error::Timeout { .. })
     ));
     proxy.resume();
-    // One of its own comes before it.
     client.get("/a").timeout(LIMIT).wait().unwrap();
 }
 

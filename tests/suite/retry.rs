@@ -228,9 +228,14 @@ pub(crate) fn a_protected_create_that_is_given_up_leaves_nothing(env: &Env) {
     let client = &rig.client;
     client.create("/q", b"").wait().unwrap();
     rig.proxy.stall_towards_client();
-    let create = client.create("/q/n-", b"").sequential().protected();
-    let given_up = create.timeout(MOMENT).wait().unwrap_err();
-    assert!(matches!(given_up, Error::Timeout { .. }), "{given_up:?}");
+    let given_up = |limit: Duration| {
+        let create = client.create("/q/n-", b"").sequential().protected();
+        create.timeout(limit).wait().unwrap_err()
+    };
+    // A machine that is busy may not have sent it in so short a time.
+    let mut errors = [MOMENT, 100 * MOMENT].into_iter().map(given_up);
+    let sent = errors.find(|error| *error == Error::Timeout { sent: true });
+    assert!(sent.is_some());
     let dropped = client.create("/q/n-", b"").sequential().protected().send();
     let other = env.other().chroot(&env.full("/q")).unwrap();
     wait_until("the nodes", || {

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -16,8 +17,12 @@ use rustix::io::Errno;
 use super::link::{Forwarded, Link, Want};
 use super::{Counters, Direction};
 use crate::ports::Port;
+use crate::wait::eventually;
 
 const DIRECTIONS: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
+
+/// How long a port may be taken.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the loop can be told to do.
 #[derive(Debug)]
@@ -269,8 +274,18 @@ impl EventLoop {
     }
 }
 
+/// Listens on a port of ours. A process that is just being started has a copy of whatever was open,
+/// so that the port may be taken for a moment after it was given up.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
+    let mut taken = io::Error::from(ErrorKind::AddrInUse);
+    let bound = eventually(PATIENCE, || match TcpListener::bind(address) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            taken = error;
+            None
+        }
+        other => Some(other),
+    });
+    let listener = bound.unwrap_or(Err(taken))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use zk::{Client, Handler};
 
-use super::close_clean;
+use super::{close_clean, surely};
 use crate::support::under::{Kind, Under};
 use crate::support::{LIMIT, Place, session_of, wait_until};
 use server::{Fault, Faulty};
 use writes::{Fate, Load};
 
 /// Long enough for the restart of a server, most often, and short enough to wait for two thirds.
+/// A session may end all the same, where the machine stands still for so long: no test minds.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Watches of each kind.
@@ -48,7 +49,7 @@ impl Scene {
         let by_proxy = format!("{}{root}", server.address());
         let threads = Arc::new(zk::threads::ThreadsHandler::new());
         let observer = connect(&direct, Duration::from_secs(20), threads);
-        observer.ensure_path("/").wait().unwrap();
+        surely(&observer, observer.ensure_path("/")).wait().unwrap();
         let client = || connect(&by_proxy, TIMEOUT, under.handler());
         let (writer, watcher) = (client(), client());
         Self {
@@ -70,13 +71,12 @@ impl Scene {
         let watches = watches::Set::new(&self.watcher, &self.observer, "", WATCHES);
         load.goes_on(100);
         for fault in faults {
-            self.server.inflict(*fault, &self.clients());
+            self.server.inflict(*fault, &self.clients(), &load);
             wait_until("the clients to be connected", || {
                 self.clients().iter().all(|client| client.connected())
             });
             load.goes_on(100);
         }
-        wait_until("the observer to be connected", || self.observer.connected());
         watches.check(&self.watcher, &self.observer);
         let counts = load.check(&self.observer);
         assert!(counts.contains_key(&Fate::Unknown), "nothing was in flight");

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use zk::{Client, SessionId};
+use zk::{Client, Password, SessionId};
 use zk_proto::OpCode;
 use zk_server::{Matcher, Server};
 use zk_testkit::{Cluster, Options, Proxy, Version};
 
-use crate::support::{Place, session_of, wait_until};
+use super::writes::Load;
+use crate::support::{LIMIT, Place, session_of, wait_until};
 
 /// Sessions time out after one second or more.
 const TICK: Duration = Duration::from_millis(500);
@@ -95,14 +96,17 @@ impl Faulty {
         }
     }
 
-    /// Lets it happen, to these clients, of which the first has much to write. When this returns,
-    /// it is over.
-    pub(super) fn inflict(&self, fault: Fault, clients: &[&Client]) {
-        let losses = || clients.iter().map(|client| client.stats().session.losses);
-        let before: Vec<u64> = losses().collect();
-        let all_lost = || losses().zip(&before).all(|(now, before)| now > *before);
+    /// Lets it happen, to these clients, of which the first has this load to write. When this
+    /// returns, it is over, and whoever was concerned knows: what a client says of itself is of now.
+    pub(super) fn inflict(&self, fault: Fault, clients: &[&Client], load: &Load) {
+        let losses = |client: &Client| client.stats().session.losses;
+        let before: Vec<u64> = clients.iter().map(|client| losses(client)).collect();
+        // One that has no connection may have lost it before all this.
+        let noticed =
+            |(client, before): (&&Client, &u64)| losses(client) > *before || !client.connected();
+        let all_noticed = || clients.iter().zip(&before).all(noticed);
         match (fault, &self.kind) {
-            (Fault::Cut, _) => self.cut_under_way(clients[0], || ()),
+            (Fault::Cut, _) => self.cut_under_way(clients[0], load, || ()),
             (Fault::CutBefore, Kind::Embedded(server)) => {
                 cut_one(server, zk_server::Fault::CutBefore, clients[0]);
             }
@@ -111,73 +115,91 @@ impl Faulty {
             }
             (Fault::Refuse, Kind::Embedded(server)) => {
                 let accepted = self.proxy.accepted();
-                self.cut_under_way(clients[0], || server.refuse_connects());
+                self.cut_under_way(clients[0], load, || server.refuse_connects());
+                wait_until("the loss", all_noticed);
                 wait_until("attempts", || self.proxy.accepted() > accepted + 2);
                 server.accept_connects();
             }
             (Fault::Refuse, Kind::Real(_)) => {
-                self.cut_under_way(clients[0], || self.proxy.refuse(true).unwrap());
+                self.cut_under_way(clients[0], load, || self.proxy.refuse(true).unwrap());
                 // One that the proxy had just taken up may have come through the first cut.
                 wait_until("the loss", || {
                     self.proxy.cut();
-                    all_lost()
+                    !clients.iter().any(|client| client.connected())
                 });
                 self.proxy.refuse(false).unwrap();
             }
             (Fault::Expire, kind) => {
-                let sessions: Vec<_> = clients.iter().map(|client| session_of(client)).collect();
-                self.cut_under_way(clients[0], || match kind {
-                    Kind::Embedded(server) => sessions.iter().for_each(|id| server.expire(*id)),
-                    Kind::Real(_) => clients.iter().for_each(|client| self.expire(client)),
+                let sessions: Vec<_> = clients.iter().map(|client| client.client_id()).collect();
+                let living = || sessions.iter().flatten();
+                self.cut_under_way(clients[0], load, || match kind {
+                    Kind::Embedded(server) => living().for_each(|(id, _)| server.expire(*id)),
+                    Kind::Real(_) => living().for_each(|session| self.expire(session)),
                 });
-                for (client, session) in clients.iter().zip(sessions) {
+                for (client, session) in clients.iter().zip(&sessions) {
                     wait_until("another session", || {
-                        client.connected() && session_of(client) != session
+                        client.connected() && client.client_id() != *session
                     });
                 }
             }
             (Fault::Pause, Kind::Embedded(server)) => {
-                for client in clients {
-                    server.hold(session_of(client));
+                for (session, _) in clients.iter().filter_map(|client| client.client_id()) {
+                    server.hold(session);
                 }
-                wait_until("the loss", all_lost);
+                wait_until("the loss", all_noticed);
                 server.release();
             }
             (Fault::Pause, Kind::Real(cluster)) => {
                 cluster.pause(0);
-                wait_until("the loss", all_lost);
+                wait_until("the loss", all_noticed);
                 cluster.resume(0);
             }
             (Fault::Kill, Kind::Real(cluster)) => {
-                self.cut_under_way(clients[0], || cluster.kill(0));
+                self.cut_under_way(clients[0], load, || cluster.kill(0));
                 cluster.restart(0).unwrap();
             }
             (Fault::CutBefore | Fault::CutAfter, Kind::Real(_))
             | (Fault::Kill, Kind::Embedded(_)) => panic!("{fault:?} is not for this server"),
         }
+        match fault {
+            Fault::Cut | Fault::Kill => wait_until("the loss", all_noticed),
+            Fault::CutBefore | Fault::CutAfter => {
+                wait_until("the writer's loss", || noticed((&clients[0], &before[0])));
+            }
+            Fault::Refuse | Fault::Expire | Fault::Pause => {} // they have waited
+        }
     }
 
     /// Lets it happen and cuts the connections while answers are on their way.
-    fn cut_under_way(&self, writer: &Client, happen: impl FnOnce()) {
+    fn cut_under_way(&self, writer: &Client, load: &Load, happen: impl FnOnce()) {
         self.proxy.stall_towards_client();
-        wait_until("writes in flight", || writer.stats().session.in_flight > 20);
+        // Its answer is held up, while those of the others may just be waiting to be read.
+        load.one_more();
+        wait_until("writes in flight", || {
+            let stats = writer.stats().session;
+            if writer.connected() {
+                self.proxy.stall_towards_client();
+            } else {
+                self.proxy.resume(); // lost by itself, and without answers it stays so
+            }
+            writer.connected() && stats.in_flight > 20 && stats.queued == 0
+        });
         happen();
         self.proxy.cut();
         self.proxy.resume();
     }
 
     /// Closes the session behind the client's back. It finds out by itself.
-    fn expire(&self, client: &Client) {
-        let (id, password) = client.client_id().unwrap();
+    fn expire(&self, (id, password): &(SessionId, Password)) {
         let mut builder = Client::builder(self.direct().to_string());
         let twin = builder
-            .resume(id, password)
+            .resume(*id, *password)
             .connect(std::sync::Arc::new(zk::threads::ThreadsHandler::new()))
-            .limit(crate::support::LIMIT)
+            .limit(LIMIT)
             .wait()
             .unwrap();
-        assert_eq!(session_of(&twin), id);
-        twin.close().wait().unwrap();
+        // If the session had ended already, this is another one, which does no harm.
+        twin.close().timeout(LIMIT).wait().unwrap();
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use zk::{AsyncResult, Client, Error, EventType, Notice, SessionId, Stat, Watch, WatchStream};
 
-use crate::support::{LIMIT, next, session_of};
+use crate::faults::surely;
+use crate::support::{LIMIT, next, session_of, wait_until};
 
 /// Changes under way at a time.
 const BATCH: usize = 10_000;
@@ -25,23 +26,28 @@ impl Set {
             (0..each).map(path).collect::<Vec<_>>()
         };
         for kind in ["data", "exist", "child", "persistent", "recursive"] {
-            changer
-                .ensure_path(&format!("{root}/{kind}"))
+            let parent = format!("{root}/{kind}");
+            surely(changer, changer.ensure_path(&parent))
                 .wait()
                 .unwrap();
             if kind != "exist" {
-                all(&paths(kind), |path| changer.create(path, b"").send());
+                all(&paths(kind), |path| {
+                    surely(changer, changer.ensure_path(path))
+                });
             }
         }
-        watcher.sync("/").wait().unwrap();
-        let data = all(&paths("data"), |path| watcher.get(path).watched().send());
+        surely(watcher, watcher.sync("/")).wait().unwrap();
+        let session = session_of(watcher);
+        let data = all(&paths("data"), |path| {
+            surely(watcher, watcher.get(path).watched())
+        });
         let data = data.into_iter().map(|(_, _, watch)| watch);
         let exist = all(&paths("exist"), |path| {
-            watcher.exists(path).watched().send()
+            surely(watcher, watcher.exists(path).watched())
         });
         let exist = exist.into_iter().map(|(_, watch)| watch);
         let child = all(&paths("child"), |path| {
-            watcher.get_children(path).watched().send()
+            surely(watcher, watcher.get_children(path).watched())
         });
         let child = child.into_iter().map(|(_, watch)| watch);
         let named = |kind, event: EventType| paths(kind).into_iter().map(move |path| (path, event));
@@ -50,20 +56,21 @@ impl Set {
             .chain(named("child", EventType::NODE_CHILDREN_CHANGED));
         let once = names.zip(data.chain(exist).chain(child));
         let once = once.map(|((path, event), watch)| (path, event, watch));
-        let persistent = all(&paths("persistent"), |path| watcher.add_watch(path).send());
+        let persistent = all(&paths("persistent"), |path| {
+            surely(watcher, watcher.add_watch(path))
+        });
         let recursive = all(&paths("recursive"), |path| {
-            watcher.add_watch(path).recursive().send()
+            surely(watcher, watcher.add_watch(path).recursive())
         });
         let paths = paths("persistent").into_iter().chain(paths("recursive"));
         Self {
-            session: session_of(watcher),
+            session,
             once: once.collect(),
             streams: paths.zip(persistent.into_iter().chain(recursive)).collect(),
         }
     }
 
-    /// Changes a node here and there, one after the other, until it is over; what fails is left to
-    /// [`check`](Self::check).
+    /// Changes a node here and there, one after the other, until it is over. Returns how many.
     pub(crate) fn churn(&self, changer: &Client, over: &AtomicBool) -> usize {
         let mut done = 0;
         for (path, event, _) in self.once.iter().step_by(7) {
@@ -83,20 +90,32 @@ impl Set {
         let streams = self.streams.iter();
         let streams = streams.map(|(path, _)| (path, EventType::NODE_DATA_CHANGED));
         let changes: Vec<_> = once.chain(streams).collect();
-        changes
-            .chunks(BATCH)
-            .for_each(|batch| insist(changer, batch));
+        for batch in changes.chunks(BATCH) {
+            let sent = batch
+                .iter()
+                .map(|(path, event)| change(changer, path, *event));
+            let sent: Vec<_> = sent.collect();
+            sent.into_iter()
+                .for_each(|change| change.wait().expect("it is changed"));
+        }
+        let session = self.session;
         let mut ended = 0;
-        let mut has_ended = |path: &str, why: &dyn std::fmt::Debug| {
-            let now = watcher.client_id().map(|(session, _)| session);
-            assert_ne!(now, Some(self.session), "{path}: {why:?}");
+        // There is a next session soon.
+        let mut ends_with_session = || {
+            wait_until("another session", || {
+                let now = watcher.client_id();
+                now.is_some_and(|(now, _)| now != session)
+            });
             ended += 1;
         };
         for (path, event, mut watch) in self.once {
             match watch.wait_for(LIMIT).expect("it fires or ends") {
                 Ok(fired) => assert_eq!((fired.kind, &fired.path), (event, &path)),
-                Err(error @ Error::WatchEnded(_)) => has_ended(&path, &error),
-                Err(error) => panic!("{path}: {error}"),
+                Err(error) => {
+                    let ended = matches!(error, Error::WatchEnded(_));
+                    assert!(ended, "{path}: {error}");
+                    ends_with_session();
+                }
             }
         }
         for (path, mut stream) in self.streams {
@@ -111,12 +130,18 @@ impl Set {
                     }
                     // Says that there is to be read what may have gone unseen.
                     Notice::Gap { .. } => {
-                        if watcher.get(&path).wait().unwrap().1.version > 0 {
+                        if surely(watcher, watcher.get(&path))
+                            .wait()
+                            .unwrap()
+                            .1
+                            .version
+                            > 0
+                        {
                             break;
                         }
                     }
-                    Notice::End(why) => {
-                        has_ended(&path, &why);
+                    Notice::End(_) => {
+                        ends_with_session();
                         break;
                     }
                     other => panic!("{path}: {other:?}"),
@@ -130,51 +155,40 @@ impl Set {
 /// A change under way.
 enum Change {
     Set(AsyncResult<Stat>),
-    Create(AsyncResult<String>),
+    Create(AsyncResult<()>),
 }
 
 impl Change {
     fn wait(self) -> Result<(), Error> {
         match self {
             Self::Set(result) => result.wait().map(drop),
-            Self::Create(result) => result.wait().map(drop),
+            Self::Create(result) => result.wait(),
         }
-    }
-}
-
-/// Changes all of these, again and again where the connection is lost.
-fn insist(changer: &Client, changes: &[(&String, EventType)]) {
-    let mut left = changes.to_vec();
-    while !left.is_empty() {
-        let sent = left
-            .iter()
-            .map(|(path, event)| change(changer, path, *event));
-        let results: Vec<_> = sent.collect();
-        let mut results = results.into_iter().map(Change::wait);
-        left.retain(|(path, _)| match results.next().expect("one each") {
-            // It was changed before.
-            Ok(()) | Err(Error::NodeExists) => false,
-            Err(error) => {
-                let again = matches!(error, Error::ConnectionLoss { .. });
-                assert!(again, "{path}: {error}");
-                true
-            }
-        });
     }
 }
 
 /// Sends what lets a watch for this event fire.
 fn change(changer: &Client, path: &str, event: EventType) -> Change {
-    match event {
-        EventType::NODE_DATA_CHANGED => Change::Set(changer.set(path, b"changed").send()),
-        EventType::NODE_CREATED => Change::Create(changer.create(path, b"").send()),
-        _ => Change::Create(changer.create(&format!("{path}/below"), b"").send()),
-    }
+    let below;
+    let path = match event {
+        EventType::NODE_DATA_CHANGED => {
+            return Change::Set(surely(changer, changer.set(path, b"changed")));
+        }
+        EventType::NODE_CREATED => path,
+        _ => {
+            below = format!("{path}/below");
+            &below
+        }
+    };
+    Change::Create(surely(changer, changer.ensure_path(path)))
 }
 
-/// Sends one call for each path, then waits for all.
+/// Makes one call for each path, so many at a time.
 fn all<T: Send + 'static>(paths: &[String], send: impl Fn(&str) -> AsyncResult<T>) -> Vec<T> {
-    let pending: Vec<_> = paths.iter().map(|path| send(path)).collect();
-    let results = pending.into_iter().map(AsyncResult::wait);
-    results.map(Result::unwrap).collect()
+    let mut results = Vec::new();
+    for batch in paths.chunks(BATCH) {
+        let pending: Vec<_> = batch.iter().map(|path| send(path)).collect();
+        results.extend(pending.into_iter().map(|result| result.wait().unwrap()));
+    }
+    results
 }

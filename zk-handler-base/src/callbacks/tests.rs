@@ -8,7 +8,7 @@ use zk_client::Task;
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 /// So long that a test which relies on it not to pass fails for its other deadlines first.
 const NEVER: Duration = Duration::from_secs(3600);
 

@@ -7,7 +7,7 @@ use zk_client::{Client, Error};
 use super::*;
 use crate::lock;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Keeps the clients, and drives none of them.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::threads::Threads;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, last], 2181))

@@ -42,7 +42,7 @@ fn noise() -> Vec<u8> {
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
         std::thread::yield_now();
     }
 }
@@ -79,7 +79,7 @@ fn a_socket_that_never_runs_dry_is_closed_in_time() {
         world.ring();
         world.turn();
         assert!(world.shared().reads <= 2 * READS);
-        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(start.elapsed() < Duration::from_secs(60));
     }
     World::now(detached).unwrap();
     assert!(world.shared().sockets.is_empty());

@@ -11,15 +11,17 @@ use super::*;
 const SOON: Duration = Duration::from_secs(60);
 /// So short that a wake that was lost is not made up for: neither by a ping nor by another attempt to
 /// connect.
-const AT_ONCE: Duration = Duration::from_secs(12);
+const AT_ONCE: Duration = Duration::from_secs(60);
 
 fn server() -> Server {
-    Server::builder().quiet().start().unwrap()
+    let builder = Server::builder().quiet();
+    // Servers allow sessions of twenty ticks.
+    builder.tick(AT_ONCE / 5).start().unwrap()
 }
 
 fn client(server: &Server, handler: &SmolHandler) -> Client {
     let mut builder = Client::builder(server.hosts());
-    builder.session_timeout(Duration::from_secs(40));
+    builder.session_timeout(4 * AT_ONCE);
     let connect = builder.connect(Arc::new(handler.clone()));
     connect.limit(AT_ONCE).wait().unwrap()
 }

@@ -9,7 +9,7 @@ use zk_server::Server;
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// What a recorder has, by name.
 struct Read {
