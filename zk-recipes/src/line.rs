@@ -360,12 +360,15 @@ pub(crate) async fn wait_beside<const N: usize>(
 /// Makes a node a guard as soon as it is proven that its session lives. [`Error::TryAgain`] if it is
 /// lost.
 pub(crate) async fn prove(client: &Client, path: &str, mut node: Node) -> Result<Guard, Error> {
+    let mut keep_alive = None;
     loop {
         node = match Guard::new(node) {
             Ok(guard) => return Ok(guard),
             Err((node, Loss::Unproven)) => node,
             Err(_) => return Err(Error::TryAgain),
         };
+        // Where servers are slow, the proof that comes after the first is to be on its way by then.
+        keep_alive.get_or_insert_with(|| client.keep_alive_by_sync());
         // After a long time without proofs the first one moves the deadline ahead, as there was a
         // ping at least every third of the timeout. On a slow link it may take some.
         let sync = client.sync(path);

@@ -14,6 +14,15 @@
 //!
 //! A handshake asks the leader itself (`Learner.validateSession`), so its own sending counts.
 //!
+//! # When to ask
+//!
+//! A `sync` is worth sending once there is something for it to prove: a request that was answered
+//! a quarter ago, and is newer than what was proven or asked about. It follows the *sending* of the
+//! last proof by a quarter: counted from the answer, a server that is slow would be asked less often,
+//! when more is needed. What it takes a server to answer counts twice, for the request and for its proof.
+//! So while answers take long, there is an eighth between two of them, and others are under way.
+//! Nobody asks more often: an answer that proves nothing is not asked for again before that.
+//!
 //! What this cannot see: a leader that was deposed and does not know it yet answers as if it were
 //! in office, for a tick or so; and a lost handshake whose reply would have told of a shorter `T`.
 
@@ -29,9 +38,10 @@ pub enum KeepAlive {
     /// A ping every third of the session timeout: cheap, keeps the session.
     #[default]
     Ping,
-    /// Also a `sync`, a quarter of the timeout after the last answer from the leader: keeps
-    /// [`Session::deadline`](crate::Session::deadline) in the future, for whoever acts only while
-    /// the session is known to live.
+    /// Also a `sync`, a quarter of the timeout after the last was sent, or an eighth while servers
+    /// are slow to answer: keeps [`Session::deadline`](crate::Session::deadline) in the future, for
+    /// whoever acts only while the session is known to live; as long as they answer a `sync` within a
+    /// fifth of the timeout.
     Sync,
 }
 
@@ -44,6 +54,15 @@ struct Touch {
     answered: Option<Instant>,
 }
 
+/// A request in flight that only a leader can answer.
+#[derive(Clone, Copy, Debug)]
+struct Proof {
+    xid: Xid,
+    sent: Instant,
+    /// When the touch was sent that its answer will confirm.
+    touch: Instant,
+}
+
 /// Send times and what their answers prove.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Liveness {
@@ -52,16 +71,20 @@ pub(crate) struct Liveness {
     touches: VecDeque<Touch>,
     /// Touches that are answered, from the front on.
     settled: usize,
-    /// Proofs in flight: a request, and the touch that its answer will confirm.
-    proofs: VecDeque<(Xid, Instant)>,
+    /// Proofs in flight that are worth something.
+    proofs: VecDeque<Proof>,
     /// Until when the session lives for certain.
     lives_until: Option<Instant>,
     /// The newest touch that is confirmed.
     confirmed: Option<Instant>,
+    /// The newest touch that a `sync` of the session's own was sent for.
+    asked: Option<Instant>,
+    /// When that was, or, if that is later, when the newest proof was sent.
+    proof_sent: Option<Instant>,
+    /// How long the last proof took to be answered.
+    took: Duration,
     /// Since when nothing was sent.
     pub(crate) last_sent: Option<Instant>,
-    /// When something was last heard from the leader.
-    pub(crate) last_proof: Option<Instant>,
     /// Since when nothing was heard.
     pub(crate) last_heard: Option<Instant>,
 }
@@ -88,7 +111,7 @@ impl Liveness {
             self.settled = 1;
         }
         self.last_sent = Some(sent);
-        self.last_proof = Some(now);
+        self.proof_sent = Some(sent);
         self.last_heard = Some(now);
     }
 
@@ -119,17 +142,34 @@ impl Liveness {
 
     /// A request that only a leader can answer is being sent.
     pub(crate) fn sent_proof(&mut self, now: Instant, xid: Xid, timeout: Duration) {
-        let Some(touch) = self.touches.front().filter(|t| ripe(t, now, timeout)) else {
+        let Some(touch) = self.ripe_touch(now, timeout) else {
             return;
         };
-        let newest = self
-            .proofs
-            .back()
-            .map(|(_, sent)| *sent)
-            .max(self.confirmed);
-        if newest.is_none_or(|newest| touch.sent > newest) {
-            self.proofs.push_back((xid, touch.sent));
+        let newest = self.proofs.back().map(|proof| proof.touch);
+        if newest
+            .max(self.confirmed)
+            .is_none_or(|newest| touch > newest)
+        {
+            let sent = now;
+            self.proofs.push_back(Proof { xid, sent, touch });
         }
+    }
+
+    /// A `sync` of the session's own is being sent. It does not rely on the application's requests,
+    /// whose answers may not come from the leader.
+    pub(crate) fn sent_sync(&mut self, now: Instant, xid: Xid, timeout: Duration) {
+        self.proof_sent = Some(now);
+        if let Some(touch) = self.ripe_touch(now, timeout) {
+            let sent = now;
+            self.asked = Some(touch);
+            self.proofs.push_back(Proof { xid, sent, touch });
+        }
+    }
+
+    /// When that was sent which the answer to a proof sent now would confirm.
+    fn ripe_touch(&self, now: Instant, timeout: Duration) -> Option<Instant> {
+        let touch = self.touches.front()?;
+        ripe(touch, now, timeout).then_some(touch.sent)
     }
 
     /// The request with this number was answered; `by_leader` if the answer shows that.
@@ -138,15 +178,48 @@ impl Liveness {
         if self.settled < self.touches.len() {
             self.settle(now, xid);
         }
-        if by_leader {
-            self.last_proof = Some(now);
-        }
-        if self.proofs.front().is_some_and(|(first, _)| *first == xid) {
-            if let Some((_, touch)) = self.proofs.pop_front().filter(|_| by_leader) {
-                self.confirmed = self.confirmed.max(Some(touch));
-                self.lives_until = self.lives_until.max(Some(touch + timeout));
+        if self.proofs.front().is_some_and(|proof| proof.xid == xid) {
+            if let Some(proof) = self.proofs.pop_front().filter(|_| by_leader) {
+                self.confirmed = self.confirmed.max(Some(proof.touch));
+                self.lives_until = self.lives_until.max(Some(proof.touch + timeout));
+                self.proof_sent = self.proof_sent.max(Some(proof.sent));
+                self.took = now.saturating_duration_since(proof.sent);
             }
         }
+    }
+
+    /// When a `sync` is worth sending, to keep the deadline ahead.
+    pub(crate) fn sync_at(&self, timeout: Duration) -> Option<Instant> {
+        let covered = self.confirmed.max(self.asked);
+        let next = self
+            .touches
+            .partition_point(|touch| Some(touch.sent) <= covered);
+        let ripe_at = self.touches.get(next)?.answered? + timeout / 4;
+        let pace = self
+            .proof_sent
+            .map(|sent| self.paced(sent, timeout / 4, timeout));
+        pace.max(Some(ripe_at))
+    }
+
+    /// When something is to be sent for later `sync`s to prove.
+    pub(crate) fn touch_at(&self, timeout: Duration) -> Option<Instant> {
+        let covered = self.confirmed.max(self.asked);
+        // Else the `sync` for what is under way is the next.
+        let none = self.touches.back().map(|touch| touch.sent) <= covered;
+        let pause = if none { timeout / 4 } else { timeout / 3 };
+        Some(self.paced(self.last_sent?, pause, timeout))
+    }
+
+    /// So long after `since`; sooner, while servers are slow.
+    fn paced(&self, since: Instant, pause: Duration, timeout: Duration) -> Instant {
+        let (calm, hurried) = (since + pause, since + timeout / 8);
+        if self.took >= timeout / 32 {
+            return hurried;
+        }
+        self.proofs.front().map_or(calm, |proof| {
+            let slow_at = proof.sent + timeout / 32;
+            calm.min(hurried.max(slow_at))
+        })
     }
 
     /// Planted: something proves more than it does.
@@ -176,6 +249,9 @@ impl Liveness {
         self.touches.clear();
         self.settled = 0;
         self.proofs.clear();
+        self.asked = None;
+        self.proof_sent = None;
+        self.took = Duration::ZERO;
     }
 
     /// Before this moment the servers cannot have dropped the session.
@@ -193,109 +269,4 @@ fn ripe(touch: &Touch, now: Instant, timeout: Duration) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T: Duration = Duration::from_secs(8);
-    const NO_MARGIN: Duration = Duration::ZERO;
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an anchor; nothing depends on its value"
-    )]
-    fn attached() -> (Instant, Liveness) {
-        let start = Instant::now();
-        let mut l = Liveness::default();
-        l.attached(start, start, true, T);
-        (start, l)
-    }
-
-    /// A request that is answered at once.
-    fn touch(l: &mut Liveness, at: Instant, xid: i32) {
-        l.sent(at, Xid(xid), T);
-        l.answered(at, Xid(xid), false, T);
-    }
-
-    fn proof(l: &mut Liveness, at: Instant, xid: i32, by_leader: bool) {
-        l.sent(at, Xid(xid), T);
-        l.sent_proof(at, Xid(xid), T);
-        l.answered(at, Xid(xid), by_leader, T);
-    }
-
-    #[test]
-    fn a_proof_confirms_what_was_answered_a_quarter_earlier() {
-        let (start, mut l) = attached();
-        let at = |ms| start + Duration::from_millis(ms);
-        touch(&mut l, at(1000), 1);
-        // 2.5 s after the handshake (a quarter is 2 s), but only 1.5 s after the touch.
-        proof(&mut l, at(2500), 2, true);
-        assert_eq!(
-            l.deadline(NO_MARGIN),
-            Some(start + T),
-            "nothing newer than the handshake"
-        );
-        proof(&mut l, at(3100), 3, true);
-        assert_eq!(l.deadline(NO_MARGIN), Some(at(1000) + T));
-    }
-
-    /// The earlier request and the proof are held up and arrive together.
-    #[test]
-    fn a_touch_that_is_not_answered_yet_is_not_confirmed() {
-        let (start, mut l) = attached();
-        let at = |ms| start + Duration::from_millis(ms);
-        l.sent(at(1000), Xid(1), T);
-        l.sent(at(3500), Xid(2), T);
-        l.sent_proof(at(3500), Xid(2), T);
-        l.answered(at(3600), Xid(1), false, T);
-        l.answered(at(3600), Xid(2), true, T);
-        assert_eq!(l.deadline(NO_MARGIN), Some(start + T));
-        proof(&mut l, at(5600), 3, true);
-        assert_eq!(l.deadline(NO_MARGIN), Some(at(3500) + T));
-    }
-
-    #[test]
-    fn answers_not_from_the_leader_prove_nothing() {
-        let (start, mut l) = attached();
-        touch(&mut l, start + Duration::from_secs(1), 6);
-        proof(&mut l, start + Duration::from_secs(5), 7, false);
-        assert_eq!(l.deadline(NO_MARGIN), Some(start + T));
-    }
-
-    #[test]
-    fn a_read_only_server_does_not_stretch_the_deadline() {
-        let (start, mut l) = attached();
-        let later = start + Duration::from_secs(4);
-        l.attached(later, later, false, T * 5);
-        assert_eq!(l.deadline(NO_MARGIN), Some(start + T));
-    }
-
-    #[test]
-    fn a_shorter_timeout_counts_from_the_handshake_that_brought_it() {
-        let (start, mut l) = attached();
-        let later = start + Duration::from_secs(1);
-        l.attached(later, later, true, T / 4);
-        assert_eq!(l.deadline(NO_MARGIN), Some(later + T / 4));
-    }
-
-    #[test]
-    fn touches_do_not_pile_up() {
-        let (start, mut l) = attached();
-        for ms in 0..100_000 {
-            touch(&mut l, start + Duration::from_millis(ms), 1 + ms as i32);
-        }
-        assert!(l.touches.len() <= 12, "{} touches", l.touches.len());
-    }
-
-    #[test]
-    fn with_a_sync_every_quarter_the_deadline_stays_ahead() {
-        let (start, mut l) = attached();
-        for turn in 1..100 {
-            let now = start + T / 4 * turn;
-            let left = l
-                .deadline(T / 20)
-                .map(|at| at.saturating_duration_since(now));
-            assert!(left > Some(T / 5), "turn {turn}: {left:?} left");
-            proof(&mut l, now, turn as i32, true);
-        }
-    }
-}
+mod tests;

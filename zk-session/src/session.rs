@@ -90,7 +90,6 @@ pub struct Session {
     keep_alive: KeepAlive,
     /// A ping or `sync` waits to be sent.
     keep_alive_queued: bool,
-    sync_in_flight: bool,
     /// When the driver was last allowed to read again.
     reading_since: Option<Instant>,
     /// It has just been allowed to, at a time that is not known yet.
@@ -215,7 +214,6 @@ impl Session {
             live: Liveness::default(),
             keep_alive: KeepAlive::Ping,
             keep_alive_queued: false,
-            sync_in_flight: false,
             reading_since: None,
             reads_again: false,
             ping_sent: None,

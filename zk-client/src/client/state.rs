@@ -119,8 +119,9 @@ impl Client {
     }
 
     /// While any of these is held, the session is kept alive by a `sync` every quarter of its
-    /// timeout instead of by pings, so that its [`deadline`](Self::deadline) stays in the future.
-    /// For what relies on the session, such as a held lock.
+    /// timeout instead of by pings, so that its [`deadline`](Self::deadline) stays in the future; by
+    /// one every eighth, while servers are slow to answer. For what relies on the session, such as a
+    /// held lock.
     pub fn keep_alive_by_sync(&self) -> SyncKeepAlive {
         let now = self.now();
         self.core().enter(|inner| inner.hold_sync(now));

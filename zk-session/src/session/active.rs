@@ -182,7 +182,6 @@ impl Session {
         }
         match slot.kind {
             Kind::User | Kind::Forgotten => self.answer_user(slot, header, body),
-            Kind::KeepAlive => self.sync_in_flight = false,
             Kind::Unwatch => {
                 if header.err == ErrorCode::UNIMPLEMENTED {
                     self.cannot_unwatch = true;
@@ -202,7 +201,7 @@ impl Session {
                 self.rewatched(header, false);
             }
             Kind::Close => self.close_reply(header.err),
-            Kind::Auth | Kind::ForgottenAuth | Kind::Ping => {}
+            Kind::KeepAlive | Kind::Auth | Kind::ForgottenAuth | Kind::Ping => {}
         }
         self.settle_credentials();
         #[cfg(zk_planted)]

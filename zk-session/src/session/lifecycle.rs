@@ -356,7 +356,6 @@ impl Session {
     pub(super) fn clear_control(&mut self) {
         self.control.take_all();
         self.keep_alive_queued = false;
-        self.sync_in_flight = false;
         self.ping_sent = None;
         self.timed = None;
         self.restore = None;

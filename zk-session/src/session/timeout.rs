@@ -130,17 +130,23 @@ impl Session {
         if self.keep_alive_queued || self.closing.as_ref().is_some_and(|c| c.asked) {
             return None;
         }
-        let ping = self.live.last_sent? + self.timeout() / 3;
-        Some(self.sync_at().map_or(ping, |sync| sync.min(ping)))
+        let timeout = self.timeout();
+        if !self.is_kept_by_sync() {
+            return Some(self.live.last_sent? + timeout / 3);
+        }
+        let touch = self.live.touch_at(timeout)?;
+        Some(self.sync_at().map_or(touch, |sync| sync.min(touch)))
+    }
+
+    fn is_kept_by_sync(&self) -> bool {
+        let read_only = self.link.as_ref().is_none_or(|link| link.read_only);
+        self.keep_alive == KeepAlive::Sync && !read_only
     }
 
     /// When a `sync` is due, where that is asked for.
     fn sync_at(&self) -> Option<Instant> {
-        let read_only = self.link.as_ref().is_none_or(|link| link.read_only);
-        if self.keep_alive != KeepAlive::Sync || read_only || self.sync_in_flight {
-            return None;
-        }
-        Some(self.live.last_proof? + self.timeout() / 4)
+        let at = self.live.sync_at(self.timeout());
+        at.filter(|_| self.is_kept_by_sync())
     }
 
     fn keep_alive_now(&mut self) {

@@ -123,7 +123,11 @@ impl Session {
         }
         if slot.proof && !read_only {
             let live: &mut Liveness = &mut self.live;
-            live.sent_proof(self.now, slot.xid, timeout);
+            if slot.kind == Kind::KeepAlive {
+                live.sent_sync(self.now, slot.xid, timeout);
+            } else {
+                live.sent_proof(self.now, slot.xid, timeout);
+            }
         }
         if let Some(watch) = &mut slot.watch {
             watch.arms = self.watches.sending(watch.entry, watch.kind);
@@ -159,7 +163,6 @@ impl Session {
             | Kind::Close => {
                 if slot.kind == Kind::KeepAlive {
                     self.keep_alive_queued = false;
-                    self.sync_in_flight = true;
                 }
                 slot.id = self.last_sent;
                 self.in_flight.push_back(slot);

@@ -24,5 +24,6 @@ mod outcome;
 mod read_only;
 mod restore;
 mod servers;
+mod slow;
 mod truth;
 mod watches;
