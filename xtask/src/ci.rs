@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: every check, with nothing left out.
 
+use crate::details::Reader;
 use crate::error::Error;
-use crate::process::{LONG, SHORT, cargo, run, succeeded, watch};
+use crate::process::{LONGER, SHORT, cargo, run, succeeded, watch};
 use crate::report::{Done, Report};
 use crate::test::STRICT;
 use crate::workspace::Workspace;
@@ -70,11 +71,18 @@ fn docs(workspace: &Workspace) -> Result<Done, Error> {
 /// The test command of the README, as it stands there.
 fn test(_: &Workspace) -> Result<Done, Error> {
     let mut test = cargo(&["xtask", "test"]);
-    let mut last = String::new();
-    let status = watch(test.env(STRICT, "1"), LONG, |line| {
-        println!("{line}");
-        line.clone_into(&mut last);
-    })?;
-    succeeded(&test, status)?;
-    Ok(Done::Passed(last))
+    let (mut last, mut failures) = (String::new(), Reader::default());
+    let ended = watch(test.env(STRICT, "1"), LONGER, |line| {
+        if !failures.line(line) {
+            println!("{line}");
+            line.clone_into(&mut last);
+        }
+    });
+    match ended.and_then(|status| succeeded(&test, status)) {
+        Ok(()) => Ok(Done::Passed(last)),
+        Err(error) => Err(match failures.finish() {
+            details if details.is_empty() => error,
+            details => Error::Tests(last).with(details),
+        }),
+    }
 }

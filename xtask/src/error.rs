@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use crate::details::Detail;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("cannot {doing}")]
@@ -28,6 +30,12 @@ pub(crate) enum Error {
         count: usize,
         log: PathBuf,
     },
+    /// With what is told of it at the end.
+    #[error("{}", chain(error))]
+    Detailed {
+        error: Box<Self>,
+        details: Vec<Detail>,
+    },
     #[error("ZK_VERSIONS names {0:?}, which is none of 3.8 and 3.9")]
     Version(String),
     #[error("`cargo xtask {0}` is no command, see `cargo xtask help`")]
@@ -35,6 +43,23 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Hands up what is to be told of it at the end of all output.
+    pub(crate) fn with(self, details: impl IntoIterator<Item = Detail>) -> Self {
+        Self::Detailed {
+            error: Box::new(self),
+            details: details.into_iter().collect(),
+        }
+    }
+
+    /// What was handed up.
+    pub(crate) fn details(&self) -> &[Detail] {
+        if let Self::Detailed { details, .. } = self {
+            details
+        } else {
+            &[]
+        }
+    }
+
     /// Says what was being done when the system refused.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();

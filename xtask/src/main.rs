@@ -13,7 +13,9 @@
 
 mod ci;
 mod deny;
+mod details;
 mod error;
+mod failures;
 mod features;
 mod files;
 mod fuzz;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::details::{Detail, Details};
 use crate::error::{self, Error};
 use crate::matrix::Matrix;
 use crate::tally::Cases;
@@ -41,6 +42,8 @@ pub(crate) struct Report {
     strict: bool,
     began: Instant,
     rows: Vec<Row>,
+    /// What is told of failures at the end.
+    details: Details,
     /// The test cases of all steps.
     pub(crate) cases: Cases,
     /// What single test cases left out, and why.
@@ -56,6 +59,7 @@ impl Report {
             strict,
             began: Instant::now(),
             rows: Vec::new(),
+            details: Details::default(),
             cases: Cases::default(),
             gaps: Vec::new(),
             matrix: Matrix::default(),
@@ -69,7 +73,14 @@ impl Report {
         let (verdict, note) = match run() {
             Ok(Done::Passed(note)) => (Verdict::Passed, note),
             Ok(Done::LeftOut(why)) => (Verdict::LeftOut, why),
-            Err(error) => (Verdict::Failed, error::chain(&error)),
+            Err(error) => {
+                let note = error::chain(&error);
+                match error.details() {
+                    [] => self.details.add([Detail::new::<&str>(name, &[&note])]),
+                    more => self.details.add(more.iter().cloned().map(|d| d.of(name))),
+                }
+                (Verdict::Failed, note)
+            }
         };
         if verdict != Verdict::Passed {
             println!("{}: {note}", word(verdict));
@@ -87,8 +98,11 @@ impl Report {
         self.rows.last().map(|row| row.verdict)
     }
 
-    /// Prints the table and a verdict; `true` if nothing is wrong.
+    /// Prints what failed, the table and a verdict; `true` if nothing is wrong.
     pub(crate) fn finish(&self) -> bool {
+        if !self.details.is_empty() {
+            println!("\n{}", self.details);
+        }
         self.table();
         let failed = self.names(Verdict::Failed);
         let left_out = self.names(Verdict::LeftOut);
@@ -108,8 +122,8 @@ impl Report {
         self.good()
     }
 
-    /// Prints the table, what was left out, the matrix, and last the test cases; `true` if nothing is
-    /// wrong.
+    /// Prints the table, what was left out, the matrix, what failed, and last the test cases; `true`
+    /// if nothing is wrong.
     pub(crate) fn finish_with_cases(&self) -> bool {
         self.table();
         for row in self
@@ -130,6 +144,9 @@ impl Report {
         let complete = holes.is_empty() && !self.left_out();
         if self.strict && !complete {
             println!("nothing may be left out (ZK_STRICT=1): this counts as failed");
+        }
+        if !self.details.is_empty() {
+            println!("\n{}\n", self.details);
         }
         println!("{}", self.cases);
         self.good() && (complete || !self.strict)
@@ -204,6 +221,26 @@ mod tests {
         assert!(!failed.finish());
         assert_eq!(failed.names(Verdict::Failed), ["two"]);
         assert!(report(true, Ok(Done::Passed(String::new()))).finish());
+    }
+
+    #[test]
+    fn each_failure_is_told_at_the_end() {
+        let mut report = Report::new(false);
+        let fault = || Error::Rule(2);
+        report.step("plain", || Err(fault()));
+        report.step("detailed", || {
+            Err(fault().with([Detail::new("a test", &["why"])]))
+        });
+        let text = report.details.to_string();
+        assert!(
+            text.contains("---- plain\n    a rule is broken in 2 place(s)"),
+            "{text}"
+        );
+        assert!(text.contains("---- detailed: a test\n    why\n"), "{text}");
+        assert!(
+            text.contains("failed: plain\nfailed: detailed: a test\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -114,6 +114,11 @@ impl Tally {
         false
     }
 
+    /// Each program that died counts as one case.
+    pub(crate) fn died(&mut self, programs: u64) {
+        self.cases.failed += programs;
+    }
+
     /// The cases that ran or were ignored; those that left themselves out for other reasons than
     /// missing servers are skipped, those that wait for servers are not in it.
     pub(crate) fn cases(&self) -> Cases {

@@ -6,7 +6,8 @@ use std::process::Command;
 use zk_testkit::{Version, fetch, peers};
 
 use crate::error::{self, Error};
-use crate::process::{LONG, cargo, succeeded, watch};
+use crate::failures::Failures;
+use crate::process::{LONG, Line, cargo, observe, succeeded};
 use crate::report::{Done, Report, Verdict};
 use crate::tally::{Cases, REAL, Tally};
 use crate::workspace::Workspace;
@@ -96,35 +97,44 @@ fn others(report: &mut Report, quick: bool) {
 
 /// Runs test programs and counts their cases. Returns how many of them wait for real servers.
 fn cases(report: &mut Report, name: &str, command: &mut Command, more: &[&str]) -> u64 {
-    let mut tally = Tally::default();
+    let (mut tally, mut failures) = (Tally::default(), Failures::default());
     report.step(name, || {
         command
             .args(["--no-fail-fast", "--", "--show-output"])
             .args(more);
-        let ended = watch(command, LONG, |line| {
-            if tally.line(line) {
-                println!("{line}");
+        let ended = observe(command, LONG, |line| match line {
+            Line::Out(line) => {
+                failures.out(line);
+                if tally.line(line) {
+                    println!("{line}");
+                }
             }
+            Line::Err(line) => failures.err(line),
         });
+        tally.died(failures.died());
         let cases = tally.cases();
         let waiting = match tally.waiting() {
             0 => String::new(),
             waiting => format!(", {waiting} wait for a later step"),
         };
-        if cases.failed > 0 {
-            return Err(Error::Tests(format!("{cases}{waiting}")));
-        }
-        succeeded(command, ended?)?;
-        if cases.passed == 0 {
-            return Err(Error::Tests("no test case has run".to_owned()));
-        }
-        Ok(Done::Passed(format!("{cases}{waiting}")))
+        let stopped = ended.is_err();
+        let ended = ended.and_then(|status| succeeded(command, status));
+        let good = match ended {
+            Err(error) if cases.failed == 0 => Err(error),
+            _ if cases.failed > 0 => Err(Error::Tests(format!("{cases}{waiting}"))),
+            _ if cases.passed == 0 => Err(Error::Tests("no test case has run".to_owned())),
+            _ => Ok(Done::Passed(format!("{cases}{waiting}"))),
+        };
+        good.map_err(|error| match failures.finish(stopped) {
+            details if details.is_empty() => error,
+            details => error.with(details),
+        })
     });
     report.cases.add(tally.cases());
     report.gaps.extend_from_slice(tally.gaps());
     report.matrix.add(tally.fates());
     if report.last() == Some(Verdict::Failed) && tally.cases().failed == 0 {
-        // A program that was not built, or died, has no cases to count.
+        // A program that was not built, or was stopped, has no cases to count.
         report.cases.add(Cases {
             failed: 1,
             ..Cases::default()
