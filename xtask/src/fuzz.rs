@@ -105,7 +105,8 @@ pub(crate) fn fuzz(workspace: &Workspace, options: &Options<'_>) -> Result<Repor
                 }
                 let (target, count) = (name.clone(), found.len());
                 let log = bench.log(name)?;
-                Err(Error::Findings { target, count, log })
+                let details = found.iter().flat_map(Finding::details);
+                Err(Error::Findings { target, count, log }.with(details))
             }
         });
         if options.minimise {
@@ -146,7 +147,8 @@ fn each(workspace: &Workspace, time: Duration) -> Result<Done, Error> {
         // All of each, as the files are often left behind on another machine.
         let all: Vec<String> = findings.iter().map(Finding::to_string).collect();
         let text = format!("{} finding(s)\n{}", all.len(), all.join("\n"));
-        return Err(Error::Tests(text));
+        let details = findings.iter().flat_map(Finding::details);
+        return Err(Error::Tests(text).with(details));
     }
     Ok(Done::Passed(format!(
         "{} targets, {time:?} each",

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use crate::details::Detail;
 use crate::error::Error;
 
 /// The most bytes of an input that are told: twice as many as inputs have.
@@ -20,6 +21,9 @@ const SAID: usize = 12;
 
 /// The most characters of one of them.
 const WIDTH: usize = 400;
+
+/// The most bytes of a part that is told at the end: no more than is told whole.
+const PART: usize = 3500;
 
 /// An input that a target fails on.
 #[derive(Debug, Eq, PartialEq)]
@@ -42,6 +46,29 @@ impl Finding {
             said: said(log),
             input,
         })
+    }
+
+    /// The same for the end of all output.
+    pub(crate) fn details(&self) -> Vec<Detail> {
+        let (title, lines) = (format!("{}: {}", self.target, self.name), self.lines());
+        let mut parts: Vec<Vec<&str>> = Vec::new();
+        let mut room = 0;
+        for line in lines.iter().skip(1) {
+            let takes = line.len() + 1;
+            match parts.last_mut().filter(|_| takes <= room) {
+                Some(part) => part.push(line),
+                None => {
+                    parts.push(vec![line]);
+                    room = PART;
+                }
+            }
+            room = room.saturating_sub(takes);
+        }
+        let details = parts.iter().enumerate().map(|(at, part)| match at {
+            0 => Detail::new(title.as_str(), part),
+            _ => Detail::new(format!("{title}, part {}", at + 1), part),
+        });
+        details.collect()
     }
 
     /// Each line of what is told.
@@ -145,6 +172,24 @@ note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
         );
         assert_eq!(lines[2..], ["its input, 0 bytes, in base64:"]);
         assert_eq!(said(""), [""; 0]);
+    }
+
+    #[test]
+    fn at_the_end_all_of_it_is_told() {
+        let whole = finding(4096, PANIC);
+        let mut all = crate::details::Details::default();
+        all.add(whole.details());
+        let text = all.to_string();
+        for line in whole.lines().iter().skip(1) {
+            assert!(
+                text.contains(&format!("\n    {line}\n")),
+                "{line} in {text}"
+            );
+        }
+        assert!(
+            text.contains("---- server_bytes: crash-1, part 2\n"),
+            "{text}"
+        );
     }
 
     #[test]
