@@ -37,8 +37,9 @@
 //! # What happens to the session
 //!
 //! *Suspended*: the cache keeps what it has, and [`is_current`](Cache::is_current) is false. When the
-//! connection is there again, the tree is read over and compared: what differs is told as any other
-//! change, then [`CacheEvent::Synced`]. *Lost*: the same, in the next session.
+//! connection is there again, the tree is read over and compared, unless the servers say that nothing was
+//! written anywhere meanwhile: what differs is told as any other change, then [`CacheEvent::Synced`].
+//! *Lost*: the same, in the next session, and always read over.
 //!
 //! A cache shows what this session's server has shown, which may be behind others. It never shows
 //! older data of a node than it has shown before, unless a new session begins with servers that have

@@ -42,6 +42,9 @@
 //!   not reentrant, as in kazoo.
 //! * [`cancel`](Lock::cancel) ends what waits, in any state, and nothing later.
 //! * No node is left behind: a deletion that fails is repeated (kazoo: tried once).
+//! * There is no `ephemeral=False`: a node that no session owns would be nobody's to delete when its holder
+//!   dies. Such nodes of others are waited for. What is to outlive its holder is a
+//!   [`lease`](crate::lease), which has an end.
 //! * Numbers are compared as such, around their overflow (kazoo: as texts).
 
 use zk_client::{Client, Error};

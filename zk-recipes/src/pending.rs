@@ -34,6 +34,13 @@ impl<T: Send + 'static> Pending<T> {
         }
     }
 
+    /// How many bytes it keeps on the heap, for tests that guard against more.
+    #[doc(hidden)]
+    pub fn size(&self) -> usize {
+        let future = self.future.as_ref();
+        future.map_or(0, |future| size_of_val(&*future.as_ref()))
+    }
+
     /// Gives it up after `limit`, counted from its first poll: [`Error::Timeout`], and then as if
     /// dropped.
     pub fn timeout(self, limit: Duration) -> Self {

@@ -36,7 +36,7 @@
 //! | kazoo | here |
 //! |---|---|
 //! | two watches for each node, all set anew after a reconnect | one for the tree |
-//! | every node is read at once after a reconnect | eight requests at a time |
+//! | every node is read at once after a reconnect | if anything was written: eight requests at a time |
 //! | with the root `/a`, `/ab` counts as below it | it is refused |
 //! | failures other than a missing node are dropped | fault listeners are told of each |
 //! | `start` returns before anything is read | it is done when all is there |

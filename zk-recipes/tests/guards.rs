@@ -49,8 +49,9 @@ fn a_partitioned_holder_stops_before_the_next_one_begins() {
     }
 }
 
+/// kazoo's holder is not told, and its `is_acquired` stays true.
 #[test]
-fn an_expiry_is_told() {
+fn quirk_an_expiry_is_told() {
     let rig = Rig::new(3);
     let client = rig.client("a");
     let lock = Lock::new(&client, "/l");

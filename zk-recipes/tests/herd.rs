@@ -1,7 +1,7 @@
-//! What a thousand waiters cost, and how large and movable the futures are.
+//! What a thousand waiters cost.
 
 use zk_client::Client;
-use zk_recipes::{Election, Guard, LeaderLatch, Lock, LockGuard, MultiLock, Pending, Semaphore};
+use zk_recipes::Lock;
 
 use crate::rig::{Rig, WAY, millis, seconds};
 
@@ -37,29 +37,4 @@ fn a_thousand_waiters_are_no_herd() {
     assert!(events <= 2.1, "{events}");
     assert!(times[rounds / 2] <= WAY * 5, "{:?}", times[rounds / 2]);
     assert_eq!(rig.count("removeWatches"), 0);
-}
-
-/// Calls are boxed: what holds them stays small, and can be moved to other threads.
-#[test]
-fn futures_are_small_and_can_be_sent() {
-    fn sent<T: Send>() {}
-    fn shared<T: Send + Sync>() {}
-    sent::<Pending<LockGuard>>();
-    shared::<LockGuard>();
-    shared::<Guard>();
-    shared::<Lock>();
-    shared::<Semaphore>();
-    shared::<Election>();
-    shared::<MultiLock>();
-    shared::<LeaderLatch>();
-    assert!(
-        size_of::<Pending<LockGuard>>() <= 64,
-        "{}",
-        size_of::<Pending<LockGuard>>()
-    );
-    assert!(size_of::<LockGuard>() <= 32, "{}", size_of::<LockGuard>());
-    let rig = Rig::new(2);
-    let client = rig.client("a");
-    let pending = Lock::new(&client, "/l").acquire();
-    assert!(size_of_val(&pending) <= 64);
 }

@@ -7,6 +7,7 @@ mod caches;
 mod corners;
 mod counter;
 mod double_barrier;
+mod futures;
 mod guards;
 mod herd;
 mod lease;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use zk_client::{Error, RecipeError};
 use zk_recipes::{Election, LeaderLatch, Lock, Loss, MultiLock, ReadLock, Semaphore, WriteLock};
+use zk_sim::Cut;
 
 use crate::rig::{Rig, WAY, millis, seconds, session_of};
 
@@ -207,6 +208,49 @@ fn elections_go_round() {
     drop(first);
     assert!(rig.run(third).unwrap() > token);
     assert!(rig.run(elections[0].try_lead()).unwrap().is_some());
+}
+
+/// kazoo: the next run returns without having led.
+#[test]
+fn quirk_a_cancel_of_the_leader_is_nothing_later() {
+    let rig = Rig::new(20);
+    let client = rig.client("a");
+    let election = Election::new(&client, "/e");
+    let leading = rig.run(election.lead()).unwrap();
+    election.cancel();
+    rig.pass(seconds(1));
+    assert!(leading.is_held());
+    rig.run(leading.release()).unwrap();
+    let led = rig.run(election.run(|guard| async move { Ok(guard.is_held()) }));
+    assert_eq!(led, Ok(true));
+}
+
+/// kazoo: a listener for each acquire, which stays until the session is lost.
+#[test]
+fn quirk_leases_that_were_given_back_leave_nothing() {
+    let rig = Rig::new(21);
+    let (client, other) = (rig.client("a"), rig.client("b"));
+    let (sem, theirs) = (
+        Semaphore::new(&client, "/sem", 1),
+        Semaphore::new(&other, "/sem", 1),
+    );
+    let idle = client.stats().session;
+    for round in 0..10 {
+        let held = rig.run(theirs.acquire()).unwrap();
+        let waiting = sem.acquire().send();
+        rig.pass(millis(200));
+        if round % 2 == 0 {
+            rig.sim.network().cut("a", "s1", Cut::BeforeDelivery);
+            rig.pass(seconds(1));
+        }
+        rig.run(held.release()).unwrap();
+        rig.run(rig.run(waiting).unwrap().release()).unwrap();
+    }
+    rig.pass(seconds(1));
+    let left = client.stats();
+    let nothing = (idle.watches, idle.timers, idle.deadlines, 0);
+    let (s, queued) = (left.session, left.callbacks_queued);
+    assert_eq!((s.watches, s.timers, s.deadlines, queued), nothing);
 }
 
 #[test]

@@ -59,9 +59,9 @@ fn names_around_the_overflow_are_those_of_servers() {
     }
 }
 
-/// Each waits for the one before it, in whatever order the names are listed.
+/// Each waits for the one before it, in whatever order the names are listed. kazoo compares texts.
 #[test]
-fn the_line_goes_on_around_the_overflow() {
+fn quirk_the_line_goes_on_around_the_overflow() {
     let names = around();
     let mut listed = names.clone();
     for turn in 0..listed.len() {
