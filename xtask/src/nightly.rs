@@ -15,12 +15,13 @@ mod servers;
 type Step = (&'static str, fn(&Workspace) -> Result<Done, Error>);
 
 /// Quick ones first. Each can be asked for by its name.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("minimal", minimal::minimal),
     ("powerset", powerset::powerset),
     ("loom", loom::loom),
     ("kerberos", servers::kerberos),
     ("next", servers::next),
+    ("curator", servers::curator),
     ("mutants", sim::mutants),
     ("sim", sim::long),
     ("fuzz", fuzz::long),
