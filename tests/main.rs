@@ -72,6 +72,8 @@
 //! | handlers: start and stop, callbacks that raise, `spawn` | `on_threads::threads_end_with_the_last_client_on_3_9`, `limits::a_panic_in_a_completion_is_contained`, `background_work_runs_and_can_be_dropped` |
 //! | async results: `get`, `wait`, `rawlink`, timeouts | `limits::results_can_be_looked_at_in_every_way`, `results_wake_threads_that_wait` |
 //!
+//! What they assert of recipes: `suite::recipes`.
+//!
 //! Not here, and why:
 //!
 //! | kazoo's tests | reason |
@@ -86,6 +88,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod campaigns;
+mod curator;
 mod differential;
 mod faults;
 mod handlers;

@@ -13,7 +13,8 @@ const CALLS: &str = "\
     Lock( extra_lock_patterns= acquire( blocking= release( is_acquired contenders( cancel( ReadLock( \
     WriteLock( Semaphore( max_leases= lease_holders( Election( run( Barrier( create( remove( \
     DoubleBarrier( enter( leave( participating Counter( support_curator= pre_value post_value value default= \
-    Party( join( iter( len( ShallowParty( SetPartitioner Queue( put( LockingQueue( put_all( holds_lock( consume( \
+    Party( join( iter( len( ShallowParty( SetPartitioner( partition_func= time_boundary= max_reaction_time state_change_event \
+    wait_for_acquire( release_set( finish( allocating acquired release failed ephemeral=False Queue( put( LockingQueue( put_all( holds_lock( consume( \
     NonBlockingLease( obtained MultiNonBlockingLease( DataWatch( ChildrenWatch( send_event= allow_session_lost= \
     PatientChildrenWatch( TreeCache( listen( listen_fault( get_data( expire_session( lose_connection(";
 

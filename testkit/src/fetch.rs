@@ -153,7 +153,7 @@ fn download(version: Version, dists: &Path, dir: &Path) -> Result<(), Error> {
     let mut release = None;
     for deb in list(&debs)? {
         run(Command::new("dpkg").arg("-x").arg(&deb).arg(&root))?;
-        release = release.or_else(|| release_of(&deb));
+        release = release.or_else(|| release_of(PACKAGE, &deb));
     }
     take_jars(&root, &lib)?;
     let release = release.ok_or(Error::MissingJar { jar: "zookeeper" })?;
@@ -166,10 +166,10 @@ fn download(version: Version, dists: &Path, dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// ZooKeeper's release out of the name of its package: `libzookeeper-java_3.9.3-1_all.deb`.
-fn release_of(deb: &Path) -> Option<String> {
+/// The release out of the file name of a package: `libzookeeper-java_3.9.3-1_all.deb`.
+pub(crate) fn release_of(package: &str, deb: &Path) -> Option<String> {
     let name = deb.file_name()?.to_str()?;
-    let version = name.strip_prefix(PACKAGE)?.strip_prefix('_')?;
+    let version = name.strip_prefix(package)?.strip_prefix('_')?;
     Some(version.split(['-', '+', '_']).next()?.to_owned())
 }
 
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_release_is_in_the_name() {
-        let release = |name| release_of(Path::new(name));
+        let release = |name| release_of(PACKAGE, Path::new(name));
         let name = "/x/libzookeeper-java_3.8.0-11+deb12u2_all.deb";
         assert_eq!(release(name).as_deref(), Some("3.8.0"));
         assert_eq!(release("/x/libzookeeper-java-doc_3.8.0-11_all.deb"), None);

@@ -22,7 +22,7 @@
 //! # What it needs
 //!
 //! Linux with `sh`, `apt-get` and `dpkg` for the download, and Java, which it installs itself when it
-//! runs as root, as it does with a [Kerberos server](Kdc) where one is asked for. Downloads and data go below `ZK_TESTKIT_HOME`, by default `~/.cache/zk-testkit`. The
+//! runs as root, as it does with a [Kerberos server](Kdc) and with a JDK for [Curator] where one is asked for. Downloads and data go below `ZK_TESTKIT_HOME`, by default `~/.cache/zk-testkit`. The
 //! Debian mirror is `ZK_TESTKIT_MIRROR`, by default the one that the system's apt sources name.
 //!
 //! # What it leaves behind
@@ -36,6 +36,7 @@
 mod apt;
 mod cluster;
 mod config;
+mod curator;
 mod dist;
 mod error;
 mod fetch;
@@ -53,6 +54,7 @@ mod proxy;
 mod wait;
 
 pub use cluster::Cluster;
+pub use curator::{Curator, curator};
 pub use dist::{Dist, Version};
 pub use error::Error;
 pub use fetch::fetch;

@@ -7,10 +7,11 @@
 
 mod barriers;
 mod counters;
+mod leases;
 mod locks;
 mod parties;
 mod queues;
-mod worker;
+pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,13 +26,13 @@ use zk::{Client, Error};
 use zk_testkit::Peers;
 
 /// How long anything may take that has to happen. Reached only by a test that fails.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The session timeout of all: how long it takes until others hear of a killed one.
-const SESSION: Duration = Duration::from_secs(2);
+pub(crate) const SESSION: Duration = Duration::from_secs(2);
 
 /// The tick of the servers, of which a session timeout is at least two.
-const TICK: Duration = Duration::from_millis(500);
+pub(crate) const TICK: Duration = Duration::from_millis(500);
 
 /// Where a fleet meets.
 pub(super) struct Fleet<'a> {
@@ -62,7 +63,7 @@ impl<'a> Fleet<'a> {
     }
 }
 
-fn connect(hosts: &str) -> Client {
+pub(crate) fn connect(hosts: &str) -> Client {
     let mut builder = Client::builder(hosts);
     builder.session_timeout(SESSION);
     let connect = builder.connect(Arc::new(ThreadsHandler::new()));
@@ -70,10 +71,10 @@ fn connect(hosts: &str) -> Client {
 }
 
 /// What a member says to a line: a value in the manner of its language, or an error.
-type Answer = Result<String, String>;
+pub(crate) type Answer = Result<String, String>;
 
 /// A process that does what it is told, several things at once.
-pub(super) struct Member {
+pub(crate) struct Member {
     child: Child,
     stdin: ChildStdin,
     next: u64,
@@ -82,7 +83,7 @@ pub(super) struct Member {
 
 /// Something that a member was told to do.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Task(u64);
+pub(crate) struct Task(u64);
 
 #[derive(Default)]
 struct Heard {
@@ -120,7 +121,7 @@ impl Said {
 }
 
 impl Member {
-    fn start(mut program: Command) -> Self {
+    pub(crate) fn start(mut program: Command) -> Self {
         let mut child = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -142,7 +143,7 @@ impl Member {
     }
 
     /// Tells it to do something, and does not wait.
-    pub(super) fn begin(&mut self, line: &str) -> Task {
+    pub(crate) fn begin(&mut self, line: &str) -> Task {
         let number = self.next;
         self.next += 1;
         writeln!(self.stdin, "{number} {}", line.replace('\n', "\x1f")).unwrap();
@@ -151,12 +152,12 @@ impl Member {
 
     /// Waits for the answer.
     #[track_caller]
-    pub(super) fn answer(&self, task: Task) -> Answer {
+    pub(crate) fn answer(&self, task: Task) -> Answer {
         self.wait("to answer", |said| said.answers.get(&task.0).cloned())
     }
 
     /// Is it done?
-    pub(super) fn has_answered(&self, task: Task) -> bool {
+    pub(crate) fn has_answered(&self, task: Task) -> bool {
         self.heard
             .said
             .lock()
@@ -167,14 +168,14 @@ impl Member {
 
     /// Has something done that has to succeed.
     #[track_caller]
-    pub(super) fn run(&mut self, line: &str) -> String {
+    pub(crate) fn run(&mut self, line: &str) -> String {
         let task = self.begin(line);
         self.end(task)
     }
 
     /// Waits for something that has to succeed.
     #[track_caller]
-    pub(super) fn end(&self, task: Task) -> String {
+    pub(crate) fn end(&self, task: Task) -> String {
         match self.answer(task) {
             Ok(value) => value,
             Err(error) => panic!("{error}\n{}", self.said()),
@@ -182,18 +183,18 @@ impl Member {
     }
 
     /// All that it has told so far.
-    pub(super) fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         self.heard.said.lock().unwrap().told.clone()
     }
 
     /// Waits until it has told so many things.
     #[track_caller]
-    pub(super) fn wait_until_told(&self, count: usize) {
+    pub(crate) fn wait_until_told(&self, count: usize) {
         self.wait("to tell", |said| (said.told.len() >= count).then_some(()));
     }
 
     /// Kills it: it gets no chance to say goodbye. Gives what it had told.
-    pub(super) fn kill(mut self) -> Vec<String> {
+    pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.wait("to end", |said| said.over.then_some(()));
@@ -255,13 +256,13 @@ fn listen(
 }
 
 /// Whether a result is not there after a while in which it well could be.
-pub(super) fn stays_open(mut is_there: impl FnMut() -> bool) -> bool {
+pub(crate) fn stays_open(mut is_there: impl FnMut() -> bool) -> bool {
     zk_testkit::eventually(Duration::from_millis(300), || is_there().then_some(())).is_none()
 }
 
 /// Waits until a client of this process sees so many children.
 #[track_caller]
-pub(super) fn wait_for_children(client: &Client, path: &str, count: usize) {
+pub(crate) fn wait_for_children(client: &Client, path: &str, count: usize) {
     let count_now = || match client.get_children(path).synced().wait() {
         Ok(names) => names.iter().count(),
         Err(Error::NoNode) => 0,

@@ -1,7 +1,7 @@
 //! Clients that other people wrote, on `zk-server`: kazoo, and the shells of the Java and the C
 //! client. The same on a real server shows that it is the clients' doing what is asked of them.
 
-mod fleet;
+pub(crate) mod fleet;
 mod shells;
 
 use std::io::Write;

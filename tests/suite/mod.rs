@@ -22,7 +22,7 @@ pub(crate) mod transactions;
 pub(crate) mod watches;
 
 pub(crate) use recipes::{
-    barriers, caches, counters, locks, parties, partitions, queues, watching,
+    barriers, caches, counters, leases, locks, parties, partitions, queues, watching,
 };
 
 /// Makes every test of the suite one of the module it is used in: `$run` gets the version, the
@@ -62,8 +62,10 @@ macro_rules! mount {
             caches {
                 a_cache_catches_up_after_losses
                 a_cache_is_filled_and_follows
+                a_cache_that_is_held_up_is_not_current
                 a_thousand_nodes_take_few_requests
                 a_tree_cache_is_started_once_and_closed
+                a_tree_cache_tells_of_what_it_cannot_read
                 a_tree_cache_tells_what_kazoos_does
             }
             children {
@@ -171,6 +173,12 @@ macro_rules! mount {
                 special_nodes_are_protected_by_the_server
                 the_reason_of_a_loss_is_told
             }
+            leases {
+                a_lease_is_renewed_and_taken_over
+                a_lease_outlives_connections_and_sessions
+                a_record_of_another_version_is_left_alone
+                several_leases_are_for_several
+            }
             limits {
                 a_deadline_ends_a_call_that_was_not_sent
                 a_deadline_ends_a_call_that_was_sent
@@ -195,13 +203,16 @@ macro_rules! mount {
             locks {
                 a_busy_lock_is_given_up_in_every_way
                 a_latch_leads_again_after_its_session
+                a_node_that_no_session_owns_is_waited_for
                 a_semaphore_counts_its_leases
+                a_semaphore_goes_on_after_losses
                 contenders_are_served_in_their_order
                 holders_and_waiters_live_through_losses
                 leaders_are_elected_in_turn
                 readers_share_and_writers_wait_their_turn
                 several_locks_are_one
                 twenty_share_one_lock
+                twenty_try_one_lock
             }
             order {
                 a_callback_may_block_on_its_own_client

@@ -21,6 +21,7 @@ const STEPS: [Step; 9] = [
     ("loom", loom::loom),
     ("kerberos", servers::kerberos),
     ("next", servers::next),
+    ("curator", servers::curator),
     ("mutants", sim::mutants),
     ("sim", sim::long),
     ("campaign", campaign::step),

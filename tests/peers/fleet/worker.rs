@@ -10,17 +10,18 @@ use std::{env, thread};
 
 use zk::Client;
 use zk::recipes::double_barrier::Inside;
+use zk::recipes::layout::LockLayout;
 use zk::recipes::locking_queue::Item;
 use zk::recipes::partitioner::{Partition, PartitionState};
 use zk::recipes::{
-    Counter, DoubleBarrier, Election, Lock, LockingQueue, Party, Queue, Semaphore, SetPartitioner,
-    ShallowParty,
+    Counter, DoubleBarrier, Election, Lock, LockingQueue, NonBlockingLease, Party, Queue,
+    Semaphore, SetPartitioner, ShallowParty,
 };
 
 const HOSTS: &str = "ZK_FLEET_HOSTS";
 
 /// This program as a member.
-pub(super) fn command(hosts: &str) -> Command {
+pub(crate) fn command(hosts: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     let name = concat!(module_path!(), "::obeys_its_input");
     let (_, name) = name.split_once("::").unwrap();
@@ -113,8 +114,8 @@ fn obey(client: &Client, held: &Held, words: &[&str]) -> Result<String, zk::Erro
             Ok(done(()))
         }
         // Counts up under a lock, by a read and a write, and tells each time.
-        ["count", path, times] => {
-            let lock = Lock::new(client, path).identifier("rust");
+        [how @ ("count" | "count-as-curator"), path, times] => {
+            let lock = lock(client, path, how).identifier("rust");
             for n in 0..times.parse().unwrap() {
                 let guard = lock.acquire().wait()?;
                 let (data, stat) = client.get("/count").wait()?;
@@ -135,6 +136,18 @@ fn obey(client: &Client, held: &Held, words: &[&str]) -> Result<String, zk::Erro
                 say(0, &format!("tell {leases}"));
                 guard.release().wait()?;
             }
+            Ok(done(()))
+        }
+        // Whether it has obtained a lease for so many seconds.
+        ["lease-for", path, seconds, who] => {
+            let seconds = Duration::from_secs(seconds.parse().unwrap());
+            let lease = NonBlockingLease::new(client, path, seconds).identifier(who);
+            let obtained = lease.obtain().wait()?.is_some();
+            Ok(if obtained { "True" } else { "False" }.to_owned())
+        }
+        // Holds a lock, under a name.
+        [how @ ("hold" | "hold-as-curator"), path, name] => {
+            held.put(name, lock(client, path, how).acquire().wait()?);
             Ok(done(()))
         }
         // Leads for ever.
@@ -173,6 +186,16 @@ fn obey(client: &Client, held: &Held, words: &[&str]) -> Result<String, zk::Erro
             Ok(items)
         }
         _ => unreachable!("{words:?}"),
+    }
+}
+
+/// A lock, whose nodes are named as Curator does if that is how.
+fn lock(client: &Client, path: &str, how: &str) -> Lock {
+    let lock = Lock::new(client, path);
+    if how.ends_with("-as-curator") {
+        lock.layout(LockLayout::Curator)
+    } else {
+        lock
     }
 }
 

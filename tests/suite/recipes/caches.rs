@@ -1,10 +1,14 @@
 //! `Cache` and `TreeCache`.
 
+use std::sync::mpsc;
+
 use zk::recipes::cache::{Cache, CacheEvent};
 use zk::recipes::tree_cache::{TreeCache, TreeEvent};
-use zk::{Error, Listen, RecipeError};
+use zk::{Acl, Error, Id, Listen, Perms, RecipeError};
 
-use crate::support::{Env, Heard, LIMIT, expire_session, lose_connection, session_of, wait_until};
+use crate::support::{
+    Env, Heard, LIMIT, expire_session, lose_connection, session_of, wait_for_callbacks, wait_until,
+};
 
 pub(crate) fn a_cache_is_filled_and_follows(env: &Env) {
     let client = env.client();
@@ -79,6 +83,66 @@ pub(crate) fn a_thousand_nodes_take_few_requests(env: &Env) {
     let requests = client.stats().session.requests - before;
     assert_eq!(cache.len(), 1001);
     assert!(requests <= 15, "{requests} requests");
+}
+
+pub(crate) fn a_cache_that_is_held_up_is_not_current(env: &Env) {
+    let (client, other) = (env.client(), env.client());
+    client.create("/a", "1").wait().unwrap();
+    let cache = Cache::new(&client, "/a");
+    cache.start().wait_timeout(LIMIT).unwrap();
+    let entered = Heard::new();
+    let (tell, (go, gate)) = (entered.teller(), mpsc::channel());
+    cache.listen(move |event| {
+        if let CacheEvent::Changed { now, .. } = event {
+            tell.send(now.data.to_vec()).unwrap();
+            gate.recv_timeout(LIMIT).ok();
+        }
+        Listen::Keep
+    });
+    other.set("/a", "2").wait().unwrap();
+    assert_eq!(entered.next(), b"2");
+    assert!(cache.is_current(), "nothing has happened since");
+    other.set("/a", "3").wait().unwrap();
+    wait_until("it knows that it is behind", || !cache.is_current());
+    assert_eq!(cache.get("/a").unwrap().data, b"2");
+    let mut later = cache.start().send();
+    assert!(later.try_take().is_none());
+    go.send(()).unwrap();
+    later.wait_timeout(LIMIT).unwrap();
+    assert_eq!(entered.next(), b"3");
+    assert_eq!(cache.get("/a").unwrap().data, b"3");
+    assert!(cache.is_current());
+    go.send(()).unwrap();
+}
+
+pub(crate) fn a_tree_cache_tells_of_what_it_cannot_read(env: &Env) {
+    let client = env.client();
+    let nobody = Acl {
+        perms: Perms::ALL,
+        id: Id::new("digest", "nobody:hash"),
+    };
+    client.create("/a/b", "").make_path().wait().unwrap();
+    client.create("/a/x", "").acl(vec![nobody]).wait().unwrap();
+    let cache = TreeCache::new(&client, "/a");
+    let (faults, events) = (Heard::new(), Heard::new());
+    let tell = faults.teller();
+    cache.listen_fault(move |path, error| {
+        tell.send((path.to_owned(), error.clone())).unwrap();
+        Listen::Keep
+    });
+    let tell = events.teller();
+    cache.listen(move |event| {
+        tell.send(matches!(event, TreeEvent::Initialized)).unwrap();
+        Listen::Keep
+    });
+    cache.start().wait_timeout(LIMIT).unwrap();
+    assert_eq!(faults.next(), ("/a/x".to_owned(), Error::NoAuth));
+    while !events.next() {}
+    assert!(cache.get_data("/a/x").unwrap().is_none());
+    cache.close();
+    client.delete("/a/b").wait().unwrap();
+    wait_for_callbacks(&client);
+    assert!(faults.so_far().is_empty() && events.so_far().is_empty());
 }
 
 pub(crate) fn a_tree_cache_tells_what_kazoos_does(env: &Env) {

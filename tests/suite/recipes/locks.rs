@@ -8,7 +8,7 @@ use zk::recipes::{Election, LeaderLatch, Lock, Loss, MultiLock, ReadLock, Semaph
 use zk::{Client, Error, RecipeError};
 use zk_testkit::eventually;
 
-use crate::support::{Env, LIMIT, kill_session, lose_connection};
+use crate::support::{Env, LIMIT, expire_session, kill_session, lose_connection};
 
 const MOMENT: Duration = Duration::from_millis(100);
 
@@ -60,7 +60,40 @@ pub(crate) fn a_busy_lock_is_given_up_in_every_way(env: &Env) {
     guard.release().wait().unwrap();
     let guard = lock.acquire().wait().unwrap();
     assert!(lock.try_acquire().wait().unwrap().is_none());
+    let error = lock.acquire().wait_timeout(MOMENT).unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
     assert!(guard.is_held());
+    guard.release().wait().unwrap();
+    wait_for(&client, "/lock", 0);
+}
+
+pub(crate) fn twenty_try_one_lock(env: &Env) {
+    let client = env.client();
+    let lock = Lock::new(&client, "/lock");
+    let trying: Vec<_> = (0..20).map(|_| lock.try_acquire().send()).collect();
+    let held: Vec<_> = trying
+        .into_iter()
+        .filter_map(|one| one.wait_timeout(LIMIT).unwrap())
+        .collect();
+    assert_eq!(held.len(), 1);
+    assert!(held[0].is_held());
+    wait_for(&client, "/lock", 1);
+}
+
+/// What kazoo makes with `ephemeral=False`.
+pub(crate) fn a_node_that_no_session_owns_is_waited_for(env: &Env) {
+    let (client, other) = (env.client(), env.client());
+    let name = format!("/lock/{}__lock__", other.unique_id());
+    let create = other.create(&name, "theirs").sequential().make_path();
+    let node = create.wait().unwrap();
+    other.close().wait().unwrap();
+    let lock = Lock::new(&client, "/lock").identifier("ours");
+    assert!(lock.try_acquire().wait().unwrap().is_none());
+    let waiting = lock.acquire().send();
+    wait_for(&client, "/lock", 2);
+    assert_eq!(lock.contenders().wait().unwrap(), ["theirs", "ours"]);
+    client.delete(&node).wait().unwrap();
+    assert!(waiting.wait_timeout(LIMIT).unwrap().is_held());
 }
 
 pub(crate) fn twenty_share_one_lock(env: &Env) {
@@ -131,6 +164,7 @@ pub(crate) fn readers_share_and_writers_wait_their_turn(env: &Env) {
     drop((one, two));
     let writer = writing.wait_timeout(LIMIT).unwrap();
     assert!(read.try_acquire().wait().unwrap().is_none());
+    assert!(write.try_acquire().wait().unwrap().is_none());
     drop(writer);
     assert!(late.wait_timeout(LIMIT).unwrap().is_held());
 }
@@ -167,6 +201,31 @@ pub(crate) fn a_semaphore_counts_its_leases(env: &Env) {
     wait_for(&client, "/sem-__lock__", 0);
 }
 
+pub(crate) fn a_semaphore_goes_on_after_losses(env: &Env) {
+    let (client, other) = (env.client(), env.client());
+    // No number: nobody compares it.
+    client.create("/sem", "as you like").wait().unwrap();
+    let sem = Semaphore::new(&client, "/sem", 1);
+    let theirs = Semaphore::new(&other, "/sem", 1);
+    // There is nothing to cancel yet.
+    sem.cancel();
+    let held = sem.acquire().wait_timeout(LIMIT).unwrap();
+    let waiting = theirs.acquire().send();
+    wait_for(&client, "/sem-__lock__", 1);
+    lose_connection(&other);
+    expire_session(&other);
+    wait_for(&client, "/sem-__lock__", 1);
+    held.release().wait().unwrap();
+    let next = waiting.wait_timeout(LIMIT).unwrap();
+    assert!(next.is_held());
+    let waiting = sem.acquire().send();
+    expire_session(&other);
+    assert!(!next.is_held());
+    assert!(waiting.wait_timeout(LIMIT).unwrap().is_held());
+    let (data, _) = client.get("/sem").wait().unwrap();
+    assert_eq!(data, b"as you like");
+}
+
 pub(crate) fn leaders_are_elected_in_turn(env: &Env) {
     let clients: Vec<_> = (0..3).map(|_| env.client()).collect();
     let elections: Vec<_> = clients
@@ -186,8 +245,14 @@ pub(crate) fn leaders_are_elected_in_turn(env: &Env) {
     assert_eq!(second.wait_timeout(LIMIT).unwrap_err(), Error::Cancelled);
     drop(first);
     assert_eq!(third.wait_timeout(LIMIT).unwrap_err(), Error::BadVersion);
-    let again = elections[0].run(|guard| async move { Ok(guard.is_held()) });
-    assert!(again.wait_timeout(LIMIT).unwrap());
+    let lead = || elections[0].run(|guard| async move { Ok(guard.is_held()) });
+    assert!(lead().wait_timeout(LIMIT).unwrap());
+    // Cancelling while it leads is nothing, now or later.
+    let leading = elections[0].lead().wait().unwrap();
+    elections[0].cancel();
+    assert!(leading.is_held());
+    leading.release().wait().unwrap();
+    assert!(lead().wait_timeout(LIMIT).unwrap());
 }
 
 pub(crate) fn a_latch_leads_again_after_its_session(env: &Env) {

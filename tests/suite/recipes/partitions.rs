@@ -50,6 +50,8 @@ pub(crate) fn a_loss_is_a_release_or_the_end(env: &Env) {
     expire_session(&client);
     wait_until("the end", || part.state() == PartitionState::Failure);
     assert!(part.items().is_empty());
+    part.release_set().wait_timeout(LIMIT).unwrap();
+    assert_eq!(part.state(), PartitionState::Failure);
     let over = part.wait_for_acquire().wait_timeout(LIMIT);
     assert!(matches!(over, Err(Error::SessionExpired { .. })));
     drop(part);

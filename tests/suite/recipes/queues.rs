@@ -27,6 +27,13 @@ pub(crate) fn a_queue_is_in_order(env: &Env) {
         error,
         Error::Recipe(RecipeError::OutOfBounds { .. })
     ));
+    let locking = LockingQueue::new(&client, "/queues/locking");
+    let error = locking.put_all_with_priority(["x", "y"], 1000).wait();
+    assert!(matches!(
+        error.unwrap_err(),
+        Error::Recipe(RecipeError::OutOfBounds { .. })
+    ));
+    assert_eq!(locking.len().wait().unwrap(), 0);
 }
 
 pub(crate) fn an_item_is_claimed_until_it_is_consumed(env: &Env) {

@@ -79,9 +79,14 @@ pub(crate) fn functions_are_called_at_once_and_until_they_say_no(env: &Env) {
     let tell = heard.teller();
     let calls = ChildrenWatch::new(&client, "/a")
         .call(move |change| {
-            tell.send((change.children.unwrap().to_vec(), change.event))
-                .unwrap();
-            Listen::Keep
+            let names = change.children.unwrap().to_vec();
+            let is_last = names == ["b"];
+            tell.send((names, change.event)).unwrap();
+            if is_last {
+                Listen::Remove
+            } else {
+                Listen::Keep
+            }
         })
         .wait()
         .unwrap();
@@ -91,7 +96,10 @@ pub(crate) fn functions_are_called_at_once_and_until_they_say_no(env: &Env) {
     let (second, event) = heard.next();
     assert_eq!(second, ["b"]);
     assert_eq!(event.unwrap().kind, EventType::NODE_CHILDREN_CHANGED);
-    assert!(calls.is_active());
+    calls.ended().wait_timeout(LIMIT).unwrap();
+    client.create("/a/c", "").wait().unwrap();
+    wait_for_callbacks(&client);
+    assert!(heard.so_far().is_empty());
 }
 
 pub(crate) fn a_panic_in_a_function_is_contained(env: &Env) {

@@ -1,4 +1,4 @@
-//! Tests that need what `cargo xtask test` does without: Kerberos, and the next ZooKeeper.
+//! Tests that need what `cargo xtask test` does without: Kerberos, the next ZooKeeper, Curator.
 
 use zk_testkit::{Version, fetch};
 
@@ -31,6 +31,17 @@ pub(crate) fn next(_: &Workspace) -> Result<Done, Error> {
         Err(error) => Ok(Done::LeftOut(error::chain(&error))),
         Ok(dist) => Ok(match tests(&["--test", "main"], "faults::next::")? {
             Done::Passed(cases) => Done::Passed(format!("{cases}, on {}", dist.release())),
+            left_out @ Done::LeftOut(_) => left_out,
+        }),
+    }
+}
+
+/// Programs with Curator, beside ours at the same locks.
+pub(crate) fn curator(_: &Workspace) -> Result<Done, Error> {
+    match zk_testkit::curator() {
+        Err(error) => Ok(Done::LeftOut(error::chain(&error))),
+        Ok(curator) => Ok(match tests(&["--test", "main"], "curator::")? {
+            Done::Passed(cases) => Done::Passed(format!("{cases}, with {}", curator.release())),
             left_out @ Done::LeftOut(_) => left_out,
         }),
     }
