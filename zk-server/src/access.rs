@@ -145,6 +145,7 @@ fn is_valid(Id { scheme, id }: &Id, settings: &Settings) -> bool {
         "digest" => id.trim_end_matches(':').matches(':').count() == 1,
         "ip" => Network::parse(id).is_some(),
         "sasl" => settings.sasl && is_principal(id),
+        "x509" => settings.x509 && is_distinguished_name(id),
         _ => false,
     }
 }
@@ -153,6 +154,31 @@ fn is_valid(Id { scheme, id }: &Id, settings: &Settings) -> bool {
 fn is_principal(id: &str) -> bool {
     id.split_once('@')
         .is_none_or(|(name, realm)| name.matches('/').count() <= 1 && !realm.contains(['/', '@']))
+}
+
+/// Whether the JDK takes it for the name in a certificate (`X500Principal`): values of known types.
+fn is_distinguished_name(id: &str) -> bool {
+    const TYPES: &str = "CN C L S ST O OU T IP STREET DC DNQUALIFIER DNQ SURNAME GIVENNAME INITIALS \
+                         GENERATION EMAIL EMAILADDRESS UID SERIALNUMBER";
+    let is_number = |kind: &str| {
+        let parts = kind.split('.');
+        parts.clone().count() > 1 && parts.into_iter().all(|part| part.parse::<u64>().is_ok())
+    };
+    let (mut is_escaped, mut is_quoted) = (false, false);
+    let mut parts = id.split(|c| {
+        let is_plain = !std::mem::take(&mut is_escaped);
+        is_escaped = is_plain && c == '\\';
+        is_quoted ^= is_plain && c == '"';
+        is_plain && !is_quoted && matches!(c, ',' | ';' | '+')
+    });
+    id.is_empty()
+        || parts.all(|part| {
+            part.split_once('=').is_some_and(|(kind, _)| {
+                let kind = kind.trim().to_ascii_uppercase();
+                let number = kind.strip_prefix("OID.").unwrap_or(&kind);
+                TYPES.split_ascii_whitespace().any(|known| known == kind) || is_number(number)
+            })
+        })
 }
 
 /// A list as others see it who may not replace it: without the hashes of passwords.

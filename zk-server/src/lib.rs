@@ -68,7 +68,7 @@
 //! |---|---|
 //! | `tcp` (default) | [`Server`], and the program `zk-server` |
 //! | `sasl` | `DigestMd5`: users who sign in by name and password |
-//! | `tls` | `Acceptor`: a second port, for clients with TLS |
+//! | `tls` | `Acceptor`: a second port, for clients with TLS, whose certificates are identities of the scheme `x509` |
 
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods)]

@@ -7,7 +7,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use zk_proto::SessionId;
+use zk_proto::{Id, SessionId};
 
 use crate::{
     Change, ConnId, Options, ToLeader, Tree,
@@ -120,6 +120,13 @@ impl Member {
             shared.clock.wall_millis(),
         );
         self.conns.insert(conn, connection);
+    }
+
+    /// A client has proven below the protocol who it is: by a certificate, for example.
+    pub fn handle_identity(&mut self, conn: ConnId, id: Id) {
+        if let Some(connection) = self.conns.get_mut(&conn) {
+            connection.client.add_id(id);
+        }
     }
 
     /// Bytes have arrived. Those of a connection that is not there are ignored.

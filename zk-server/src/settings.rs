@@ -31,6 +31,9 @@ pub struct Settings {
     /// Whether access control lists may name the scheme `sasl`. Default: no, as a server knows the
     /// scheme only when it has been told to.
     pub sasl: bool,
+    /// Whether access control lists may name the scheme `x509`. Default: no; a server with a port for
+    /// TLS knows it in any case.
+    pub x509: bool,
     /// Whether the server is alone, and else who keeps up with the leader. Default: alone.
     pub membership: Membership,
 }
@@ -61,6 +64,7 @@ impl Default for Settings {
             enforce_quota: false,
             reconfig_enabled: false,
             sasl: false,
+            x509: false,
             membership: Membership::Standalone,
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use zk_proto::SessionId;
+use zk_proto::{Id, SessionId};
 
 use crate::{ConnId, Fault, FromLeader, Leader, Matcher, Member, Options, Output, Role, Tree, Txn};
 
@@ -64,6 +64,12 @@ impl Standalone {
     pub fn handle_accept(&mut self, now: Instant, conn: ConnId, peer: SocketAddr) {
         self.advance(now);
         self.member.handle_accept(now, conn, peer);
+    }
+
+    /// A client has proven below the protocol who it is, by a certificate, for example: of the scheme
+    /// `x509` then. To be told before its first bytes.
+    pub fn handle_identity(&mut self, conn: ConnId, id: Id) {
+        self.member.handle_identity(conn, id);
     }
 
     /// Bytes have arrived.

@@ -320,6 +320,9 @@ impl ServerBuilder {
     /// Listens for clients with TLS on a second port, which
     /// [`secure_hosts`](Server::secure_hosts) tells. Needs the feature `tls`.
     ///
+    /// A client that shows a certificate has the identity `x509:` and its subject, such as
+    /// `CN=client,OU=zk,O=Example Org,C=DE`.
+    ///
     /// ```no_run
     /// use zk_server::{Acceptor, Server};
     ///
@@ -357,12 +360,13 @@ impl ServerBuilder {
         clippy::disallowed_methods,
         reason = "here the server meets clock and threads"
     )]
-    pub fn start(self) -> Result<Server, StartError> {
+    pub fn start(mut self) -> Result<Server, StartError> {
         let (mut listener, addr) = listen(self.addr)?;
         let (mut secure, secure_addr) = match self.gate {
             None => (None, None),
             Some(gate) => {
                 let (listener, addr) = listen(SocketAddr::new(self.addr.ip(), self.secure_port))?;
+                self.options.settings.x509 = true;
                 (Some((listener, gate)), Some(addr))
             }
         };

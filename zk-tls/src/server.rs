@@ -16,6 +16,8 @@ use crate::records::Records;
 use crate::source::Source;
 use crate::trust::{add_authorities, unusable};
 
+mod subject;
+
 /// TLS for a server: makes a [`Connection`] for each that is accepted. Clones are the same.
 #[derive(Clone)]
 pub struct Acceptor(Arc<ServerConfig>);
@@ -205,6 +207,13 @@ impl Connection {
     /// How the handshake went, once it is over.
     pub fn handshake_kind(&self) -> Option<HandshakeKind> {
         self.0.handshake_kind()
+    }
+
+    /// Whom the certificate is for that the client has shown, and that was found good: its subject, as
+    /// `X509AuthenticationProvider` of ZooKeeper's servers has it, such as
+    /// `CN=client,OU=zk,O=Example Org,C=DE`. `None` without a certificate.
+    pub fn client_subject(&self) -> Option<String> {
+        subject::subject(self.client_certificates()?.first()?)
     }
 
     /// The certificate that the client has shown, with those between it and its authority.

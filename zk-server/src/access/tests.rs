@@ -172,3 +172,40 @@ fn hashes_are_masked() {
     assert_eq!(masked(&id("sasl", "bob:hash")), None);
     assert_eq!(masked(&id("world", "anyone")), None);
 }
+
+#[test]
+fn names_of_certificates_are_valid_where_there_is_tls() {
+    let secured = Settings {
+        x509: true,
+        ..Settings::default()
+    };
+    for (name, is_valid) in [
+        ("CN=client,OU=zk,O=Example Org,C=DE", true),
+        ("cn=a\\,b + ou = c; dc=d", true),
+        ("CN=\"a, b\"", true),
+        ("OID.2.5.4.3=a,1.2.840.113549.1.9.1=#1603614062", true),
+        ("", true),
+        ("client", false),
+        ("CN=a,b", false),
+        ("NOBODY=a", false),
+        ("7=a", false),
+        ("CN=a,,C=DE", false),
+    ] {
+        let acl = [Acl {
+            perms: Perms::ALL,
+            id: id("x509", name),
+        }];
+        let fixed = |settings| fix_acl(&acl, &caller(&[]), settings).is_ok();
+        assert_eq!(fixed(&secured), is_valid, "{name:?}");
+        assert!(!fixed(&Settings::default()), "{name:?}");
+    }
+    let ids = [id("ip", "127.0.0.1"), id("x509", "CN=client")];
+    let auth = [Acl {
+        perms: Perms::ALL,
+        id: id("auth", ""),
+    }];
+    let fixed = fix_acl(&auth, &caller(&ids), &secured).unwrap();
+    assert_eq!(fixed[0].id, ids[1]);
+    assert!(caller(&ids).may(&fixed, Perms::WRITE));
+    assert!(!caller(&ids[..1]).may(&fixed, Perms::WRITE));
+}

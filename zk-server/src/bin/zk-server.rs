@@ -1,10 +1,12 @@
 //! A ZooKeeper in memory, from the command line.
 //!
-//! Prints what clients connect to on the standard output, then serves until it is killed.
+//! Prints what clients connect to on the standard output, with a second line for those with TLS, then
+//! serves until it is killed.
 
 #![forbid(unsafe_code)]
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     io::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -26,6 +28,14 @@ usage: zk-server [options]
   --super USER:PASSWORD a user for whom no access control list counts
   --max-connections N   how many connections one address may have; default any number
   --enforce-quota       refuse what exceeds a hard quota
+  --tls-cert FILE       serve clients with TLS on a second port: the server's certificate, and those
+                        between it and its authority, in PEM
+  --tls-key FILE        its private key, in PEM; default: in the file of the certificate
+  --tls-port N          the port for clients with TLS; default 0, which lets the system pick one
+  --tls-ca FILE         ask clients for certificates of the authorities in this file, in PEM; who shows
+                        one has the identity x509 and its subject
+  --tls-client-auth W   whether those are needed: need, want or none; default need where --tls-ca is
+                        given
   --whitelist WORDS     the four-letter words that are answered, between commas; default *
   --quiet               do not say that everything is in memory
   --help                show this text
@@ -58,6 +68,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     let server = builder.start()?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", server.hosts())?;
+    #[cfg(feature = "tls")]
+    if let Some(hosts) = server.secure_hosts() {
+        writeln!(stdout, "{hosts}")?;
+    }
     stdout.flush()?;
     loop {
         std::thread::park();
@@ -71,6 +85,7 @@ fn parse(
     let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut options = Options::new();
     let mut quiet = false;
+    let mut tls = Tls::default();
     while let Some(name) = arguments.next() {
         match name.as_str() {
             "--help" | "-h" => return Ok(None),
@@ -116,11 +131,75 @@ fn parse(
                 options.max_connections_per_address(limit)
             }
             "--whitelist" => options.whitelist(&value),
+            "--tls-port" => {
+                tls.port = Some(value.parse().map_err(|error| wrong(&error))?);
+                options
+            }
+            "--tls-cert" | "--tls-key" | "--tls-ca" | "--tls-client-auth" => {
+                tls.files.insert(name, value);
+                options
+            }
             _ => return Err(format!("{name} is unknown; see --help").into()),
         };
     }
     let builder = Server::builder().addr(address).options(options);
+    let builder = tls.apply(builder)?;
     Ok(Some(if quiet { builder.quiet() } else { builder }))
+}
+
+/// What was said of TLS.
+#[derive(Default)]
+struct Tls {
+    port: Option<u16>,
+    /// By the names of the options.
+    files: BTreeMap<String, String>,
+}
+
+impl Tls {
+    #[cfg(feature = "tls")]
+    fn apply(self, builder: ServerBuilder) -> Result<ServerBuilder, Box<dyn Error>> {
+        use zk_server::{Acceptor, Certificates};
+
+        let file = |name: &str| self.files.get(name);
+        let Some(certificate) = file("--tls-cert") else {
+            return if self.files.is_empty() && self.port.is_none() {
+                Ok(builder)
+            } else {
+                Err("TLS needs a certificate: --tls-cert".into())
+            };
+        };
+        let key = file("--tls-key").unwrap_or(certificate);
+        let mut acceptor = Acceptor::from_files(certificate, key);
+        let authority = file("--tls-ca");
+        match (file("--tls-client-auth").map(String::as_str), authority) {
+            (None, None) | (Some("none"), _) => {}
+            (None | Some("need"), Some(authority)) => {
+                acceptor.client_ca_file(authority);
+            }
+            (Some("want"), Some(authority)) => {
+                acceptor
+                    .client_ca_file(authority)
+                    .client_certificates(Certificates::Wanted);
+            }
+            (Some("need" | "want"), None) => {
+                return Err("--tls-client-auth needs the authorities of clients: --tls-ca".into());
+            }
+            (Some(other), _) => {
+                let text = "the choices are need, want and none";
+                return Err(format!("--tls-client-auth {other}: {text}").into());
+            }
+        }
+        let builder = builder.tls(acceptor.build()?);
+        Ok(builder.secure_port(self.port.unwrap_or(0)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn apply(self, builder: ServerBuilder) -> Result<ServerBuilder, Box<dyn Error>> {
+        if self.files.is_empty() && self.port.is_none() {
+            return Ok(builder);
+        }
+        Err("this program was built without TLS: build it with --features tls".into())
+    }
 }
 
 #[cfg(test)]
@@ -161,6 +240,25 @@ mod tests {
             (
                 "--super bob",
                 "--super needs a name, a colon and a password",
+            ),
+            #[cfg(not(feature = "tls"))]
+            (
+                "--tls-cert a",
+                "this program was built without TLS: build it with --features tls",
+            ),
+            #[cfg(feature = "tls")]
+            ("--tls-port 1", "TLS needs a certificate: --tls-cert"),
+            #[cfg(feature = "tls")]
+            ("--tls-cert no-such-file", "cannot read no-such-file"),
+            #[cfg(feature = "tls")]
+            (
+                "--tls-cert a --tls-client-auth want",
+                "--tls-client-auth needs the authorities of clients: --tls-ca",
+            ),
+            #[cfg(feature = "tls")]
+            (
+                "--tls-cert a --tls-ca b --tls-client-auth maybe",
+                "--tls-client-auth maybe: the choices are need, want and none",
             ),
         ] {
             assert_eq!(parsed(line).unwrap_err(), message);

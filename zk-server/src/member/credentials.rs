@@ -46,8 +46,8 @@ impl Shared {
         }
     }
 
-    /// `DigestAuthenticationProvider` and `IPAuthenticationProvider` of the Java server; the other
-    /// schemes are off there, too.
+    /// `DigestAuthenticationProvider`, `IPAuthenticationProvider` and `X509AuthenticationProvider` of
+    /// the Java server; the other schemes are off there, too.
     fn accept(&self, client: &mut Client, scheme: &str, data: Option<&[u8]>) -> bool {
         match (scheme, data) {
             ("digest", Some(data)) => {
@@ -60,6 +60,8 @@ impl Shared {
                 true
             }
             ("ip", _) => true,
+            // Looks at the certificate once more.
+            ("x509", _) => client.ids.iter().any(|id| id.scheme == "x509"),
             _ => false,
         }
     }

@@ -267,6 +267,9 @@ impl EventLoop {
                     };
                     self.plain.clear();
                     let result = security.decode(input, &mut self.plain, &mut socket.output);
+                    if let Some(id) = security.identity() {
+                        self.server.handle_identity(conn, id);
+                    }
                     if !self.plain.is_empty() {
                         self.server.handle_data(now(), conn, &self.plain);
                         self.drain();

@@ -10,6 +10,7 @@ pub(super) struct Over;
 
 #[cfg(feature = "tls")]
 mod with {
+    use zk_proto::Id;
     use zk_tls::server::{Acceptor, Connection};
 
     use super::Over;
@@ -18,12 +19,19 @@ mod with {
     pub(in super::super) type Gate = Acceptor;
 
     /// That of one connection.
-    pub(in super::super) struct Security(Box<Connection>);
+    pub(in super::super) struct Security {
+        connection: Box<Connection>,
+        /// The server was told who the client is.
+        is_told: bool,
+    }
 
     impl Security {
         pub(in super::super) fn new(gate: &Gate) -> Option<Self> {
             match gate.accept() {
-                Ok(connection) => Some(Self(Box::new(connection))),
+                Ok(connection) => Some(Self {
+                    connection: Box::new(connection),
+                    is_told: false,
+                }),
                 Err(error) => {
                     tracing::warn!(%error, "cannot begin a handshake");
                     None
@@ -38,15 +46,26 @@ mod with {
             plain: &mut Vec<u8>,
             output: &mut Vec<u8>,
         ) -> Result<(), Over> {
-            if let Err(error) = self.0.decode(wire, plain, output) {
+            if let Err(error) = self.connection.decode(wire, plain, output) {
                 tracing::debug!(%error, "TLS with a client has failed");
                 return Err(Over);
             }
-            if self.0.peer_closed() {
+            if self.connection.peer_closed() {
                 Err(Over)
             } else {
                 Ok(())
             }
+        }
+
+        /// Who the client is by its certificate, once that is known. Told once.
+        pub(in super::super) fn identity(&mut self) -> Option<Id> {
+            if self.is_told || !self.connection.is_established() {
+                return None;
+            }
+            self.is_told = true;
+            self.connection
+                .client_subject()
+                .map(|subject| Id::new("x509", subject))
         }
 
         pub(in super::super) fn encode(
@@ -54,11 +73,11 @@ mod with {
             plain: &[u8],
             output: &mut Vec<u8>,
         ) -> Result<(), Over> {
-            self.0.encode(plain, output).map_err(|_| Over)
+            self.connection.encode(plain, output).map_err(|_| Over)
         }
 
         pub(in super::super) fn close(&mut self, output: &mut Vec<u8>) {
-            self.0.close(output);
+            self.connection.close(output);
         }
     }
 }
@@ -66,6 +85,8 @@ mod with {
 #[cfg(not(feature = "tls"))]
 mod without {
     use std::convert::Infallible;
+
+    use zk_proto::Id;
 
     use super::Over;
 
@@ -84,6 +105,10 @@ mod without {
             _: &mut Vec<u8>,
             _: &mut Vec<u8>,
         ) -> Result<(), Over> {
+            match self.0 {}
+        }
+
+        pub(in super::super) fn identity(&mut self) -> Option<Id> {
             match self.0 {}
         }
 

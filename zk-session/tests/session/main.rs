@@ -27,3 +27,4 @@ mod servers;
 mod slow;
 mod truth;
 mod watches;
+mod wires;
