@@ -43,12 +43,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .is_some_and(|node| node.data == b"other")
     });
     println!("Cache: shows a change after {:?}", changed.elapsed());
-    measure("Cache: compared after a lost connection", &client, || {
-        let losses = client.stats().session.losses;
-        client.reconnect();
-        wait(|| client.stats().session.losses > losses);
-        cache.start().wait()
-    })?;
+    compare("Cache", &hosts, &client, &cache)?;
+    tell_memory("Cache, after that", before, made);
     drop(cache);
 
     let cache = TreeCache::new(&client, "/large");
@@ -57,10 +53,31 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         cache.start().wait()
     })?;
     assert_eq!(cache.as_cache().len(), made);
+    compare("TreeCache", &hosts, &client, cache.as_cache())?;
     cache.close();
     client.delete("/large").recursive().wait()?;
     client.close().wait()?;
     Ok(())
+}
+
+/// What it takes to be current again after the connection was lost: when nothing was written, and when
+/// something was.
+fn compare(who: &str, hosts: &str, client: &Client, cache: &Cache) -> Result<(), Error> {
+    let again = |what: &str| {
+        measure(&format!("{who}: compared, {what}"), client, || {
+            let losses = client.stats().session.losses;
+            client.reconnect();
+            wait(|| client.stats().session.losses > losses);
+            cache.start().wait()
+        })
+    };
+    again("nothing written")?;
+    // Beside the cache: no event, and so no reply, says that it has happened.
+    let other = zk::threads::connect(hosts).wait()?;
+    other.create("/beside-large", "").wait()?;
+    again("something written")?;
+    other.delete("/beside-large").wait()?;
+    other.close().wait()
 }
 
 /// Makes a tree of about so many nodes; the number is exact.
