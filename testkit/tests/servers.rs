@@ -1,8 +1,6 @@
 //! Real servers: they start, pause, die and come back. Left out unless `ZK_REAL=1` is set, as they
 //! need Java and, the first time, the network.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
