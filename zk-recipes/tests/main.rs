@@ -18,6 +18,7 @@ mod queue;
 mod races;
 mod rig;
 mod shared;
+mod slow;
 mod stage;
 mod starved;
 mod universe;
