@@ -75,7 +75,7 @@ mutants! {
         SkipLetGo IgnoreMembers
     }
     recipe of "party" {
-        ForeignNode LeaveDoubt SetOnce
+        SetOnce + 160
     }
 }
 

@@ -31,6 +31,13 @@ impl Servers {
         Self::Together(ensemble)
     }
 
+    /// From now on no member of theirs is later than this with what it shows its clients.
+    pub(crate) fn hurry(&self, setup: &Setup, most: Duration) {
+        if let (Self::Together(ensemble), Some((member, lag))) = (self, setup.lag) {
+            ensemble.with(member, |peer| peer.set_apply_delay(lag.min(most)));
+        }
+    }
+
     /// Cuts the connection of a session, and answers whoever comes next with another one.
     pub(crate) fn substitute(&self, session: SessionId, other: SessionId) {
         if let Self::Alone(handle) = self {

@@ -20,6 +20,7 @@ mod races;
 mod reports;
 mod rig;
 mod shared;
+mod slow;
 mod stage;
 mod starved;
 mod universe;

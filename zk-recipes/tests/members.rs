@@ -3,7 +3,8 @@
 use zk_client::{Client, Error, RecipeError};
 use zk_recipes::party::{Party, ShallowParty};
 use zk_recipes::persistent_node::{PersistentNode, Presence};
-use zk_sim::Cut;
+use zk_server::{MemberId, Options};
+use zk_sim::{Cut, Sim};
 
 use crate::universe::{Universe, millis, seconds};
 
@@ -335,4 +336,52 @@ fn the_last_clone_leaves() {
     drop(clone);
     universe.pass(millis(500));
     assert_eq!(children(&universe, "/party"), 0);
+}
+
+/// Its create is on two servers of five when its reply is lost, and committed when they are five
+/// again.
+#[test]
+fn a_create_that_servers_finish_late_leaves_no_node() {
+    let sim = Sim::new(27);
+    let hosts = ["s1:2181", "s2:2181", "s3:2181", "s4:2181", "s5:2181"];
+    let ensemble = sim.ensemble(&hosts, Options::new());
+    let connect = |name: &str, hosts: &str| {
+        let mut builder = Client::builder(hosts);
+        builder.session_timeout(seconds(20)).randomize_hosts(false);
+        let client = builder.connect(sim.machine(name).handler());
+        sim.block_on(client).unwrap().unwrap()
+    };
+    let observer = connect("observer", ensemble.hosts());
+    let leader = ensemble.leader().unwrap();
+    let name = |member: MemberId| format!("s{}", member.0);
+    let others: Vec<String> = (1..=5)
+        .map(MemberId)
+        .filter(|member| *member != leader)
+        .map(name)
+        .collect();
+    let (leader, follower) = (name(leader), &*others[0]);
+    // After the leader the follower is the next.
+    let client = connect("app", &format!("{leader}:2181,{follower}:2181"));
+    let far: Vec<&str> = others[1..].iter().map(String::as_str).collect();
+    sim.network().partition(&["app", &leader, follower], &far);
+
+    let node = PersistentNode::new(&client, "/late", "me");
+    let started = node.start().send();
+    sim.run_for(millis(100)).unwrap();
+    assert!(!node.is_present());
+    let cut = sim.network().cut("app", &leader, Cut::BeforeDelivery);
+    assert_eq!(cut, 1);
+    sim.block_on(client.until_connected()).unwrap().unwrap();
+    drop(started);
+    let closed = node.close().send();
+    sim.run_for(seconds(5)).unwrap();
+    assert!(!closed.is_ready(), "nobody knows yet what becomes of it");
+
+    sim.network().heal_all();
+    sim.block_on(closed).unwrap().unwrap();
+    sim.run_for(seconds(5)).unwrap();
+    let left = observer.exists("/late").linearizable();
+    assert_eq!(sim.block_on(left).unwrap().unwrap(), None);
+    let log = format!("{}", ensemble.committed_log());
+    assert!(log.contains("/late"), "it was not made at all: {log}");
 }

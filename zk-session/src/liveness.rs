@@ -41,7 +41,7 @@ pub enum KeepAlive {
     /// Also a `sync`, a quarter of the timeout after the last was sent, or an eighth while servers
     /// are slow to answer: keeps [`Session::deadline`](crate::Session::deadline) in the future, for
     /// whoever acts only while the session is known to live; as long as they answer a `sync` within a
-    /// fifth of the timeout.
+    /// sixth of the timeout.
     Sync,
 }
 

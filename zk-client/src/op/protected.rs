@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use zk_proto::{SessionId, Stat, Zxid};
 
 use crate::async_result::Claim;
+use crate::op::read::Freshness;
 use crate::op::write::{Create, CreateReply};
 use crate::{Client, Error};
 
@@ -17,7 +18,8 @@ const PREFIX: &str = "_c_";
 /// The pause between two attempts to find or delete a node in the background.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The pauses between looks after a connection was lost, until none more is expected to show up.
+/// The pauses between looks after a connection was lost, until none more is expected to show up: a
+/// server may be slow to hand on what it has read.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// By what a node is known as the one that a create has made.
@@ -48,12 +50,21 @@ impl Mark {
         client: &Client,
         deadline: Option<Instant>,
     ) -> Result<Option<Found>, Error> {
+        self.find_in(client, deadline, Freshness::Synced).await
+    }
+
+    async fn find_in(
+        &self,
+        client: &Client,
+        deadline: Option<Instant>,
+        freshness: Freshness,
+    ) -> Result<Option<Found>, Error> {
         if !self.sequential && self.keep.is_some() {
             return Ok(None);
         }
         if !self.sequential {
-            let stat = client.exists(&self.path).synced().past_bounds();
-            let stat = stat.until(deadline).await?;
+            let stat = client.exists(&self.path).as_new_as(freshness);
+            let stat = stat.past_bounds().until(deadline).await?;
             let session = client.client_id().map(|(id, _)| id);
             return Ok(stat
                 .filter(|stat| self.fits(stat, session))
@@ -61,8 +72,8 @@ impl Mark {
         }
         let (parent, prefix) = split(&self.path);
         let above = if parent.is_empty() { "/" } else { parent };
-        let children = client.get_children(above).synced().past_bounds();
-        let children = match children.until(deadline).await {
+        let children = client.get_children(above).as_new_as(freshness);
+        let children = match children.past_bounds().until(deadline).await {
             Err(Error::NoNode) => return Ok(None),
             children => children?,
         };
@@ -233,15 +244,22 @@ impl Drop for Cleanup {
 
 /// Finds and deletes the node. Ends when there is none any more, or when nothing can be done.
 ///
-/// On the connection of the create one look tells, as servers keep the order. A server may read
-/// what an earlier connection has left behind after it has answered on a new one, so that one look
-/// there is not enough.
+/// On the connection of the create one look tells, as servers keep the order. On a later one what
+/// is left of the create may be under way for as long as servers are cut off from each other: there it
+/// is looked for behind a write, which comes after all that the leader has. A `sync` is answered by
+/// one that was deposed, too.
 async fn clean_up(client: Client, mark: Mark, session: Option<SessionId>, losses: u64) {
     let mut pauses = PAUSES.iter();
     loop {
-        let result = match mark.find(&client, None).await {
+        let same = client.stats().session.losses == losses;
+        let freshness = if same {
+            Freshness::Synced
+        } else {
+            Freshness::Linearizable
+        };
+        let result = match mark.find_in(&client, None, freshness).await {
             Ok(Some((path, _))) => client.delete(&path).urgent().until(None).await,
-            Ok(None) if client.stats().session.losses == losses => return,
+            Ok(None) if same => return,
             Ok(None) => {
                 let Some(pause) = pauses.next() else {
                     return;

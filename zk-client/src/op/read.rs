@@ -32,7 +32,7 @@ pub struct Watched<'a, R: Watchable>(pub(super) Read<'a, R>);
 
 /// How new the state is that a read sees.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Freshness {
+pub(crate) enum Freshness {
     /// What the connected server has: never older than what this session has seen.
     Session,
     /// Behind a `sync`.
@@ -326,6 +326,11 @@ impl<'a, R: ReadKind> Op<'a, Read<'a, R>> {
     /// Goes past the bounds of the queue.
     pub(crate) fn past_bounds(self) -> Self {
         self.refine(|read| read.urgent = true)
+    }
+
+    /// Sees a state that is as new.
+    pub(crate) fn as_new_as(self, freshness: Freshness) -> Self {
+        self.refine(|read| read.freshness = freshness)
     }
 
     /// Sees everything that was committed when the connected server's leader got the call: a

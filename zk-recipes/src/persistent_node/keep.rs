@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use zk_client::{
     AsyncResult, Client, Error, EventType, Payload, SessionId, Stat, Watch, WeakClient,
@@ -13,9 +12,6 @@ use crate::again::{after, alive};
 use crate::cell::{Cell, Seen};
 use crate::either;
 use crate::planted::{Plan, Planted};
-
-/// The pauses between looks for a node whose create may still turn up.
-const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -320,7 +316,11 @@ impl Keeper {
                 self.written.set(order.edition);
                 Ok(())
             }
-            Err(Error::NodeExists | Error::NoNode) => Ok(()),
+            Err(Error::NodeExists | Error::NoNode) => {
+                // Whatever was in doubt before was done before this.
+                self.doubt = None;
+                Ok(())
+            }
             Err(error) => after(&self.weak, error).await,
         }
     }
@@ -355,17 +355,24 @@ impl Keeper {
 
     /// Deletes the node if it is this session's. Was there one?
     ///
-    /// A server may read a create that an earlier connection has left behind after it has answered
-    /// on a new one: then one look is not enough.
+    /// A create whose reply was lost may be under way between servers for as long as they are cut off
+    /// from each other, and nobody sees its node meanwhile. On the next connection a write ends that:
+    /// what the leader has of the one before is done first, and what it has not is refused, as the
+    /// session has moved on (`PrepRequestProcessor`, `SessionTrackerImpl.checkSession` of the
+    /// server). A `sync` is not enough, since a leader that was deposed answers it, too.
     async fn remove(&self) -> Result<bool, Error> {
         let mut deleted = false;
-        let mut pauses = PAUSES.iter();
         loop {
             let (stat, live) = {
                 let Ok(client) = alive(&self.weak) else {
                     return Ok(deleted);
                 };
-                let asked = client.exists(&self.path).launched().await;
+                let asked = client.exists(&self.path);
+                let asked = if self.is_in_doubt(&client) {
+                    asked.linearizable().launched().await
+                } else {
+                    asked.launched().await
+                };
                 drop(client);
                 match asked.await {
                     Ok(stat) => (stat, alive(&self.weak)?.client_id().map(|(id, _)| id)),
@@ -377,17 +384,7 @@ impl Keeper {
             };
             let owner = stat.map(|stat| stat.ephemeral_owner);
             let Some(owner) = owner.filter(|owner| Some(*owner) == live) else {
-                let losses = alive(&self.weak)?.stats().session.losses;
-                let doubtful = self.doubt.is_some_and(|(session, before)| {
-                    (session.is_none() || session == live) && losses != before
-                });
-                let doubtful = doubtful && !self.terms.plan.has(Planted::LeaveDoubt);
-                let Some(pause) = pauses.next().filter(|_| doubtful) else {
-                    return Ok(deleted);
-                };
-                let sleep = alive(&self.weak)?.sleep(*pause);
-                sleep.await?;
-                continue;
+                return Ok(deleted);
             };
             let client = alive(&self.weak)?;
             let delete = client.delete(&self.path).in_session(owner);
@@ -399,5 +396,15 @@ impl Keeper {
                 Err(error) => after(&self.weak, error).await?,
             }
         }
+    }
+
+    /// May a create of this session, on a connection before this one, still be done?
+    fn is_in_doubt(&self, client: &Client) -> bool {
+        let live = client.client_id().map(|(id, _)| id);
+        let losses = client.stats().session.losses;
+        let doubt = self.doubt.is_some_and(|(session, before)| {
+            (session.is_none() || session == live) && losses != before
+        });
+        doubt && !self.terms.plan.has(Planted::LeaveDoubt)
     }
 }
