@@ -175,11 +175,15 @@ impl NonBlockingLease {
                 Ok(_) => return Ok(Some(self.lease(record.end))),
                 // The lock was lost: from the beginning.
                 Err(Error::NotHeld | Error::SessionExpired { sent: false }) => {}
-                Err(Error::Transaction(error)) => match error.cause() {
+                Err(Error::Transaction(error)) => {
+                    let cause = error.cause();
                     // Somebody has come in spite of the lock.
-                    Error::BadVersion | Error::NodeExists | Error::NoNode => {}
-                    cause => return Err(cause.clone()),
-                },
+                    let raced =
+                        matches!(cause, Error::BadVersion | Error::NodeExists | Error::NoNode);
+                    if !raced {
+                        return Err(cause.clone());
+                    }
+                }
                 Err(error) => {
                     if error.outcome() == Some(Outcome::Unknown) {
                         written = Some(record);

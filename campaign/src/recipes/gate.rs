@@ -88,7 +88,11 @@ fn standing(universe: &Universe) -> Vec<(Duration, Duration)> {
                 Effect::Delete { path } if path == PATH => {
                     all.extend(made.take().map(|made| (made, entry.at)));
                 }
-                _ => {}
+                Effect::Create { .. }
+                | Effect::Delete { .. }
+                | Effect::SetData { .. }
+                | Effect::SetAcl { .. }
+                | _ => {}
             }
         }
     }

@@ -88,7 +88,11 @@ impl Rounds {
                     self.gone.insert(path, at);
                 }
             }
-            _ => {}
+            Effect::Create { .. }
+            | Effect::Delete { .. }
+            | Effect::SetData { .. }
+            | Effect::SetAcl { .. }
+            | _ => {}
         }
     }
 
