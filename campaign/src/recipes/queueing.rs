@@ -188,11 +188,7 @@ impl Log {
                             log.items.entry(item).or_default().1 = gone;
                         }
                     }
-                    Effect::Create { .. }
-                    | Effect::Delete { .. }
-                    | Effect::SetData { .. }
-                    | Effect::SetAcl { .. }
-                    | _ => {}
+                    Effect::Create { .. } | Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
                 }
             }
         }

@@ -57,11 +57,7 @@ impl Places {
                         let own = owners.remove(&path) == Some(entry.session);
                         left += u64::from(own && !turns.contains(&*path));
                     }
-                    Effect::Create { .. }
-                    | Effect::Delete { .. }
-                    | Effect::SetData { .. }
-                    | Effect::SetAcl { .. }
-                    | _ => {}
+                    Effect::Create { .. } | Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
                 }
             }
         }
