@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use zk_client::{BackoffPolicy, Client};
 use zk_sim::check::Txn;
-use zk_sim::{FaultKind, FaultPlan, Machine, Rng, Sim};
+use zk_sim::{Cut, FaultKind, FaultPlan, Machine, PartitionId, Rng, Sim};
 
 use crate::run::{Options, Outcome};
 use crate::servers::Servers;
@@ -52,6 +52,9 @@ const DRIFT: i32 = 2_000;
 
 /// How long after the last fault everybody must have come to rest.
 const REST: Duration = Duration::from_secs(240);
+
+/// Whatever programs ask of the universe afterwards is done within this time.
+pub(crate) const TICK: Duration = Duration::from_millis(500);
 
 /// A recipe that campaigns run.
 #[derive(Clone, Copy)]
@@ -112,7 +115,7 @@ pub const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "double-barrier",
-        open: None,
+        open: Some("who is back at a server that lags behind may miss what is open"),
         make: || Box::new(meeting::Meetings::default()),
     },
     Recipe {
@@ -196,6 +199,8 @@ pub(crate) struct World {
 #[derive(Default)]
 struct Notes {
     over: bool,
+    /// The only machine that reaches servers, where all others are cut off.
+    alone: Option<String>,
     busy: BTreeSet<String>,
     broken: Option<String>,
     counts: BTreeMap<&'static str, u64>,
@@ -213,6 +218,11 @@ impl World {
     /// The faults are over: nothing new is begun.
     pub(crate) fn is_over(&self) -> bool {
         self.notes().over
+    }
+
+    /// Soon only this machine reaches servers; `None`: all do.
+    pub(crate) fn leave_alone(&self, machine: Option<&str>) {
+        self.notes().alone = machine.map(str::to_owned);
     }
 
     pub(crate) fn count(&self, what: &'static str) {
@@ -385,6 +395,18 @@ impl Universe {
         })
     }
 
+    fn cut_off_all_but(&self, machine: &str) -> PartitionId {
+        let network = self.sim.network();
+        let names = self.machines.iter().map(Machine::name);
+        let names: Vec<&str> = names.filter(|name| *name != machine).collect();
+        for name in &names {
+            network.cut_all(name, Cut::BeforeDelivery);
+        }
+        let hosts = self.world.hosts.split(',');
+        let servers: Vec<&str> = hosts.filter_map(|host| host.split(':').next()).collect();
+        network.partition(&names, &servers)
+    }
+
     fn play(
         &self,
         scenario: &mut dyn Scenario,
@@ -406,8 +428,18 @@ impl Universe {
         // Where servers take longer, guards end though their sessions live.
         self.servers.hurry(&self.setup, self.world.timeout / 6);
         let limit = self.sim.now() + REST;
+        let mut partition = None;
         loop {
-            self.run_for(Duration::from_millis(500))?;
+            self.run_for(TICK)?;
+            let alone = self.world.notes().alone.clone();
+            match (&alone, partition) {
+                (Some(machine), None) => partition = Some(self.cut_off_all_but(machine)),
+                (None, Some(before)) => {
+                    self.sim.network().heal(before);
+                    partition = None;
+                }
+                (Some(_), Some(_)) | (None, None) => {}
+            }
             let busy = self.world.notes().busy.first().cloned();
             let Some(busy) = busy else { break };
             if self.sim.now() > limit {

@@ -217,7 +217,7 @@ pub(crate) struct Handle(Arc<Shared>);
 
 impl Handle {
     pub(crate) fn is_held(&self) -> bool {
-        self.0.has(Planted::KeepLeading) || loss(&self.0).is_none()
+        loss(&self.0).is_none()
     }
 
     pub(crate) fn token(&self) -> Zxid {
@@ -261,7 +261,7 @@ impl Until {
 
     /// Is it time to look again? The deadline moves on while proofs come in.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.shared.has(Planted::IgnoreDeadline) {
+        if self.shared.ignores_deadline() {
             return Poll::Pending;
         }
         let client = self.shared.client();

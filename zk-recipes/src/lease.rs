@@ -178,10 +178,9 @@ impl NonBlockingLease {
                 Err(Error::Transaction(error)) => {
                     let cause = error.cause();
                     // Somebody has come in spite of the lock.
-                    if !matches!(
-                        cause,
-                        Error::BadVersion | Error::NodeExists | Error::NoNode
-                    ) {
+                    let raced =
+                        matches!(cause, Error::BadVersion | Error::NodeExists | Error::NoNode);
+                    if !raced {
                         return Err(cause.clone());
                     }
                 }

@@ -222,6 +222,11 @@ impl Shared {
         session == Some(self.session)
     }
 
+    /// By a fault that is planted.
+    pub(crate) fn ignores_deadline(&self) -> bool {
+        self.plan.has(Planted::IgnoreDeadline) || self.plan.has(Planted::KeepLeading)
+    }
+
     /// Why what the node stands for is not ours, if it is not: with the deadline.
     pub(crate) fn unproven(&self) -> Option<Loss> {
         // The deadline first: if the session is the same afterwards, it is that one's.
@@ -229,7 +234,7 @@ impl Shared {
         if let Some(loss) = self.lost() {
             return Some(loss);
         }
-        if self.plan.has(Planted::IgnoreDeadline) {
+        if self.ignores_deadline() {
             return None;
         }
         let now = self.client.now();

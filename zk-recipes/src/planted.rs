@@ -56,7 +56,7 @@ pub enum Planted {
     SessionToken,
     /// Whoever waits goes to the end of the line whenever it looks.
     LosePlace,
-    /// A latch leads until it is told that it does not.
+    /// Who was elected leads until it hears that its session has ended.
     KeepLeading,
     /// A change whose answer was lost is made again.
     AddAgain,

@@ -8,7 +8,7 @@ use zk_client::{Client, Error};
 use zk_recipes::Barrier;
 use zk_sim::check::{Effect, Txn};
 
-use crate::recipes::{Program, Scenario, Universe};
+use crate::recipes::{Program, Scenario, TICK, Universe};
 
 const PATH: &str = "/gate";
 
@@ -88,7 +88,11 @@ fn standing(universe: &Universe) -> Vec<(Duration, Duration)> {
                 Effect::Delete { path } if path == PATH => {
                     all.extend(made.take().map(|made| (made, entry.at)));
                 }
-                _ => {}
+                Effect::Create { .. }
+                | Effect::Delete { .. }
+                | Effect::SetData { .. }
+                | Effect::SetAcl { .. }
+                | _ => {}
             }
         }
     }
@@ -112,7 +116,7 @@ async fn keep(mut program: Program, book: Book) {
             program.pause(Duration::from_millis(800)).await;
         }
     }
-    if let Err(error) = finish(&program, &barrier, &book).await {
+    if let Err(error) = finish(&mut program, &barrier, &book).await {
         let why = format!("a barrier could not be kept: {error:?}");
         program.world.broken(why);
     }
@@ -120,13 +124,22 @@ async fn keep(mut program: Program, book: Book) {
 }
 
 /// All who have seen a barrier are released by its removal, though there is another one at once.
-async fn finish(program: &Program, barrier: &Barrier, book: &Book) -> Result<(), Error> {
+async fn finish(program: &mut Program, barrier: &Barrier, book: &Book) -> Result<(), Error> {
     let quiet = program.world.timeout * 2 + Duration::from_secs(10);
     barrier.create().await?;
     // Whoever waits has seen it, or the one before.
     program.machine.sleep(quiet).await;
+    // Often they do not see it happen.
+    let away = program.rng.chance(0.5);
+    if away {
+        program.world.leave_alone(Some(program.machine.name()));
+        program.machine.sleep(TICK * 2).await;
+    }
     barrier.remove().await?;
     barrier.create().await?;
+    if away {
+        program.world.leave_alone(None);
+    }
     program.machine.sleep(quiet).await;
     if let Some(stuck) = book.waits().waiting.first_key_value() {
         let why = format!("a removal has not released who waited: {stuck:?}");

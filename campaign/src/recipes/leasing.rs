@@ -10,6 +10,7 @@ use zk_recipes::lease::Lease;
 use zk_recipes::{MultiNonBlockingLease, NonBlockingLease, Pending};
 use zk_sim::{FaultKind, FaultPlan};
 
+use crate::recipes::lock::vandal;
 use crate::recipes::state::State;
 use crate::recipes::{DRIFT, Program, Scenario, Universe, World};
 
@@ -143,6 +144,12 @@ impl Scenario for Leases {
     fn start(&mut self, universe: &Universe) {
         let mut rng = universe.sim.rng("lease");
         self.duration = rng.duration(Duration::from_secs(2), Duration::from_secs(7));
+        if universe.world.rough {
+            let machine = universe.sim.machine("vandal");
+            universe.boot(&machine, |program| {
+                vandal(program, &[PATH, "/lease/0", "/lease/1"])
+            });
+        }
         // Two programs may be one holder, if that is to have no more than there is.
         let programs = if self.several.is_none() { 2 } else { 1 };
         let (several, duration) = (self.several, self.duration);

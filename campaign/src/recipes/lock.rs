@@ -25,7 +25,7 @@ impl Scenario for Locks {
         }
         if universe.world.rough {
             let machine = universe.sim.machine("vandal");
-            universe.boot(&machine, vandal);
+            universe.boot(&machine, |program| vandal(program, &[PATH]));
         }
     }
 
@@ -83,17 +83,18 @@ async fn live(mut program: Program, book: Book) {
     .await;
 }
 
-/// Deletes nodes that are not its own.
-async fn vandal(mut program: Program) {
+/// Deletes nodes of lines that are not its own.
+pub(crate) async fn vandal(mut program: Program, paths: &'static [&'static str]) {
     let client = program.client();
     while !program.world.is_over() {
         program.pause(Duration::from_secs(3)).await;
-        let Ok(names) = client.get_children(PATH).await else {
+        let path = paths[program.rng.below(paths.len())];
+        let Ok(names) = client.get_children(path).await else {
             continue;
         };
-        let names: Vec<_> = names.iter().collect();
+        let names: Vec<_> = names.iter().filter(|it| it.contains("__lock__")).collect();
         if let Some(name) = names.get(program.rng.below(names.len().max(1))) {
-            let path = format!("{PATH}/{name}");
+            let path = format!("{path}/{name}");
             if client.delete(&path).await.is_ok() {
                 program.world.count("nodes deleted by a vandal");
             }

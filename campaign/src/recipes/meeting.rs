@@ -88,7 +88,7 @@ impl Rounds {
                     self.gone.insert(path, at);
                 }
             }
-            _ => {}
+            Effect::Create { .. } | Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
         }
     }
 
@@ -163,7 +163,7 @@ async fn meet(mut program: Program, book: Arc<Mutex<Book>>, members: usize) {
             .rng
             .duration(Duration::ZERO, Duration::from_secs(20));
         let identifier = format!("{} at {:?}", program.name, program.machine.sim_now());
-        let enter = barrier.clone().identifier(&*identifier).enter();
+        let enter = barrier.clone().identifier(&identifier).enter();
         match enter.timeout(limit).await {
             Ok(member) => {
                 program.world.count("let in");

@@ -120,7 +120,7 @@ impl Book {
                         lost.entry(*life).or_default().push(at);
                     }
                 }
-                _ => {}
+                None | Some(_) => {}
             }
         }
         let doubts = lock(&self.doubts);
@@ -188,7 +188,7 @@ impl Log {
                             log.items.entry(item).or_default().1 = gone;
                         }
                     }
-                    _ => {}
+                    Effect::Create { .. } | Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
                 }
             }
         }
@@ -231,7 +231,11 @@ fn check_claims(universe: &Universe) -> Result<(), String> {
                         return Err(format!("{path} was consumed without being held"));
                     }
                 }
-                _ => {}
+                Effect::Create { .. }
+                | Effect::Delete { .. }
+                | Effect::SetData { .. }
+                | Effect::SetAcl { .. }
+                | _ => {}
             }
         }
     }

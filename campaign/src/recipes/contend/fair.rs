@@ -57,7 +57,7 @@ impl Places {
                         let own = owners.remove(&path) == Some(entry.session);
                         left += u64::from(own && !turns.contains(&*path));
                     }
-                    _ => {}
+                    Effect::Create { .. } | Effect::SetData { .. } | Effect::SetAcl { .. } | _ => {}
                 }
             }
         }
