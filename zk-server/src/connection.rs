@@ -18,6 +18,13 @@ mod output;
 
 pub(crate) use output::OutputBuffer;
 
+/// The most identities of a connection, its address among them. One word in the list of a node may
+/// stand for all of them, so that they cost more than they are long.
+const MAX_IDS: usize = 50;
+
+/// The most bytes of them all.
+const MAX_ID_BYTES: usize = 4096;
+
 /// The input of a connection, and all else. They are apart so that a frame can be looked at where it
 /// lies.
 pub(crate) struct Connection {
@@ -175,12 +182,19 @@ impl Client {
         self.next_serial
     }
 
-    /// Adds an identity; the ids are a set.
-    pub(crate) fn add_id(&mut self, id: Id) {
-        if !self.ids.contains(&id) {
+    /// Adds an identity; the ids are a set. `false` if there are too many.
+    pub(crate) fn add_id(&mut self, id: Id) -> bool {
+        if self.ids.contains(&id) {
+            return true;
+        }
+        let bytes = |id: &Id| id.scheme.len() + id.id.len();
+        let known: usize = self.ids.iter().map(bytes).sum();
+        let has_room = self.ids.len() < MAX_IDS && known + bytes(&id) <= MAX_ID_BYTES;
+        if has_room {
             let all = self.ids.iter().cloned().chain([id]);
             self.ids = all.collect();
         }
+        has_room
     }
 
     /// Appends a reply; `body` is called if there is no error so far, and may find one.

@@ -61,6 +61,8 @@
 //!   [`Options`] say otherwise.
 //! * A client that does not read is answered no more, and closed at last; so is one that watches
 //!   beyond measure, or asks for too much in one request.
+//! * A connection has at most fifty identities, and 4 KiB of them. A credential beyond that is
+//!   refused like a wrong one.
 //!
 //! # Features
 //!

@@ -53,11 +53,9 @@ impl Shared {
             ("digest", Some(data)) => {
                 let text = String::from_utf8_lossy(data);
                 let id = digest_id(&text);
-                if self.options.super_digest.as_ref() == Some(&id) {
-                    client.add_id(Id::new("super", ""));
-                }
-                client.add_id(Id::new("digest", id));
-                true
+                let is_super = self.options.super_digest.as_ref() == Some(&id);
+                (!is_super || client.add_id(Id::new("super", "")))
+                    && client.add_id(Id::new("digest", id))
             }
             ("ip", _) => true,
             // Looks at the certificate once more.
@@ -89,8 +87,12 @@ impl Shared {
                 token,
                 authorization_id,
             } => {
-                client.add_id(Id::new("sasl", authorization_id));
-                put_token(client, header, ErrorCode::OK, token.as_deref());
+                if client.add_id(Id::new("sasl", authorization_id)) {
+                    put_token(client, header, ErrorCode::OK, token.as_deref());
+                } else {
+                    put_token(client, header, ErrorCode::AUTH_FAILED, None);
+                    client.end(Ending::Flush);
+                }
             }
             SaslStep::Failed => {
                 let required = self.options.enforced_schemes.iter().any(|s| s == "sasl");

@@ -24,6 +24,8 @@ const SECURE_LISTENER: Token = Token(2);
 const READ_BYTES: usize = 64 * 1024;
 /// How often one socket is read before the others have their turn.
 const READS_PER_TURN: usize = 4;
+/// How many connections are accepted before the others have their turn.
+const ACCEPTS_PER_TURN: usize = 64;
 /// How long accepting rests when the system has run out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last bytes of a connection may take.
@@ -185,7 +187,7 @@ impl EventLoop {
     }
 
     fn accept(&mut self) {
-        loop {
+        for _ in 0..ACCEPTS_PER_TURN {
             let (accepted, gate) = match (self.listener.accept(), &self.secure) {
                 (Err(error), Some((listener, gate))) if error.kind() == ErrorKind::WouldBlock => {
                     (listener.accept(), Some(gate))
@@ -235,6 +237,7 @@ impl EventLoop {
                 }
             }
         }
+        self.accept_again = Some(now());
     }
 
     fn queue(&mut self, conn: ConnId) {

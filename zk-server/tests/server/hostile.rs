@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use zk_proto::{
-    AddWatchMode, CreateMode, ErrorCode, MultiOp, OpCode, ReadOp, Request, SetWatches, Zxid,
+    Acl, AddWatchMode, CreateMode, ErrorCode, MultiOp, OpCode, ReadOp, Request, SetWatches, Zxid,
     put_int,
 };
 use zk_server::{ConnId, Options, Release};
@@ -63,6 +63,46 @@ fn short_and_empty_frames() {
         let conn = rig.accept();
         rig.send(conn, &bytes);
         assert_eq!(rig.closed(conn), Some(Closed::Orderly));
+    }
+}
+
+/// `auth` in the list of a node stands for all identities of a connection.
+#[test]
+fn identities_of_a_connection_are_bounded() {
+    for user in ["u".to_owned(), "u".repeat(700)] {
+        let mut rig = Rig::new(Options::new());
+        let client = rig.connect();
+        let mut given = 0;
+        let refused = loop {
+            let credential = format!("{user}{given}:p");
+            let auth = Request::Auth {
+                scheme: "digest".into(),
+                data: Some(credential.as_bytes().into()),
+            };
+            rig.ask(client, -4, &auth);
+            match rig.got(client, OpCode::AUTH) {
+                Some(Got::Reply(-4, _, ErrorCode::OK, _)) => given += 1,
+                other => break other,
+            }
+            // One that is known takes no room.
+            rig.ask(client, -4, &auth);
+            assert!(rig.got(client, OpCode::AUTH).is_some());
+            let node = Request::Create {
+                path: format!("/{given}").into(),
+                data: None,
+                acl: Acl::creator_all().into(),
+                mode: CreateMode::Persistent.into(),
+                with_stat: false,
+            };
+            rig.call(client, &node).unwrap();
+            let acl = rig.server.tree().node(&format!("/{given}")).unwrap();
+            assert_eq!(acl.acl().len(), given);
+        };
+        let Some(Got::Reply(-4, _, ErrorCode::AUTH_FAILED, _)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(given, if user.len() == 1 { 49 } else { 5 });
+        assert_eq!(rig.closed(client.conn), Some(Closed::Orderly));
     }
 }
 

@@ -86,6 +86,24 @@ fn start() -> Server {
     Server::builder().quiet().start().unwrap()
 }
 
+/// More than are accepted in one turn.
+#[test]
+fn many_connections_at_once_are_all_accepted() {
+    let server = start();
+    // Nothing is accepted meanwhile.
+    let addr = server.local_addr();
+    let mut streams = server.call(move |_, _| {
+        let streams = (0..100).map(|_| TcpStream::connect(addr).unwrap());
+        streams.collect::<Vec<_>>()
+    });
+    for stream in streams.as_mut().unwrap() {
+        stream.write_all(b"ruok").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "imok");
+    }
+}
+
 #[test]
 fn a_server_answers_on_the_port_it_names() {
     let server = start();
