@@ -90,7 +90,7 @@ impl Default for Options {
             observers: 0,
             tick: Duration::from_millis(2000),
             sync_limit: Duration::from_secs(5),
-            ready_within: Duration::from_secs(90),
+            ready_within: Duration::from_secs(240),
             read_only: false,
             local_sessions: false,
             fsync: false,
@@ -143,7 +143,7 @@ impl Options {
         self
     }
 
-    /// How long a member is waited for when it starts; 90 seconds by default.
+    /// How long a member is waited for when it starts; four minutes by default.
     #[must_use]
     pub fn ready_within(mut self, limit: Duration) -> Self {
         self.ready_within = limit;

@@ -90,17 +90,17 @@ impl Server {
             .expect("a connection comes")
     }
 
-    /// Options of a client that is quick to notice things.
+    /// Options of a client that waits long for answers: a test gives none to pings while it does
+    /// other things, and a panic, with its backtrace, may keep a busy machine for seconds.
     pub(crate) fn builder(&self) -> Builder {
-        Client::builder(self.hosts())
+        let mut builder = Client::builder(self.hosts());
+        builder.session_timeout(SOON * 10);
+        builder
     }
 
-    /// A client that is connected to a connection that the test handles. It waits long for answers:
-    /// the test gives none to its pings while it does other things.
+    /// A client that is connected to a connection that the test handles.
     pub(crate) fn client(&self, handler: &ThreadsHandler) -> (Client, Peer) {
-        let mut builder = self.builder();
-        builder.session_timeout(SOON * 10);
-        let client = builder.start(Arc::new(handler.clone())).unwrap();
+        let client = self.builder().start(Arc::new(handler.clone())).unwrap();
         let mut peer = self.accept();
         peer.handshake();
         client.until_connected().wait_timeout(SOON).unwrap();

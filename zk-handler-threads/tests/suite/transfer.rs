@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use zk_client::{Client, EventType, Stat};
+use zk_client::{EventType, Stat};
 use zk_handler_threads::ThreadsHandler;
 use zk_proto::{Reply, Request};
 
@@ -125,7 +125,7 @@ fn a_client_that_floods_does_not_starve_another() {
     let server = Server::start();
     let handler = Arc::new(ThreadsHandler::new());
     let connect = || {
-        let connect = Client::builder(server.hosts()).connect(Arc::clone(&handler) as _);
+        let connect = server.builder().connect(Arc::clone(&handler) as _);
         connect.limit(SOON).wait().unwrap()
     };
     let (busy, quiet) = (connect(), connect());
