@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use zk::{BackoffPolicy, Builder, Client, Handler, LinkError, ServerAddr};
+use zk::{BackoffPolicy, Builder, Client, FourLetterWord, Handler, LinkError, ServerAddr};
 use zk_server::Server;
 
 use crate::support::{LIMIT, log, next, quick, session_of, wait_until};
@@ -236,7 +236,8 @@ fn a_name_that_hangs_is_in_nobodys_way(make: Make) {
     hung.sleep(Duration::from_millis(1)).wait().unwrap();
     let limit = Duration::from_millis(10);
     let server = ServerAddr::new("dead0", 2181);
-    let word = handler.four_letter(server, *b"ruok", limit).wait();
+    let word = FourLetterWord::new(*b"ruok", server, None).unwrap();
+    let word = handler.four_letter(word, limit).wait();
     assert!(word.is_err(), "{word:?}");
     // And closing it waits for no name.
     let _ = hung.close().timeout(LIMIT).wait();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant, SystemTime};
 
-use zk::{AsyncResult, Callback, ClientId, Core, Handler, ServerAddr, StartError, Task};
+use zk::{AsyncResult, Callback, ClientId, Core, FourLetterWord, Handler, StartError, Task};
 
 /// Drives clients in a universe; their callbacks run outside of it, where they may block.
 #[derive(Debug)]
@@ -65,13 +65,8 @@ impl Handler for Bridge {
         thread::current().id() != self.home
     }
 
-    fn four_letter(
-        &self,
-        server: ServerAddr,
-        word: [u8; 4],
-        limit: Duration,
-    ) -> AsyncResult<String> {
-        self.inside.four_letter(server, word, limit)
+    fn four_letter(&self, word: FourLetterWord, limit: Duration) -> AsyncResult<String> {
+        self.inside.four_letter(word, limit)
     }
 }
 

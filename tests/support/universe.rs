@@ -15,7 +15,7 @@ use std::task::{Wake, Waker};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use zk::{Handler, ServerAddr};
+use zk::{FourLetterWord, Handler, ServerAddr};
 use zk_server::Options;
 use zk_sim::{Latency, Pace, Sim, SimError};
 
@@ -89,10 +89,8 @@ impl Universe {
     pub(crate) fn word(&self, word: &str) -> String {
         let word = word.as_bytes().try_into().unwrap();
         let server = ServerAddr::new(&SERVER.ip().to_string(), SERVER.port());
-        self.operator
-            .four_letter(server, word, LIMIT)
-            .wait()
-            .unwrap()
+        let word = FourLetterWord::new(word, server, None).unwrap();
+        self.operator.four_letter(word, LIMIT).wait().unwrap()
     }
 
     /// An address on a machine of its own.

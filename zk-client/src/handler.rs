@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use zk_proto::ServerAddr;
+use zk_session::FourLetterWord;
 
 use crate::{AsyncResult, Core};
 
@@ -65,17 +65,12 @@ pub trait Handler: Send + Sync + fmt::Debug + 'static {
     /// that is to bring it.
     fn may_block(&self) -> bool;
 
-    /// Sends a four-letter word such as `ruok` on a connection of its own and reads the answer to
-    /// its end, at most 16 MiB, for at most `limit`.
+    /// Asks a four-letter word such as `ruok` on a connection of its own and reads the answer to its
+    /// end, for at most `limit`.
     ///
     /// # Errors
     /// The result is [`Error::Command`](crate::Error::Command) if there is no whole answer.
-    fn four_letter(
-        &self,
-        server: ServerAddr,
-        word: [u8; 4],
-        limit: Duration,
-    ) -> AsyncResult<String>;
+    fn four_letter(&self, word: FourLetterWord, limit: Duration) -> AsyncResult<String>;
 }
 
 /// One client, among all of the process.

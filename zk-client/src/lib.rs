@@ -72,6 +72,6 @@ pub use zk_proto::{
     Payload, Perms, ReadResult, ServerAddr, SessionId, Stat, WatcherType, Zxid,
 };
 pub use zk_session::{
-    AuthFailure, BackoffPolicy, Config, GiveUp, LayerError, LayerErrorKind, LinkError, Notice,
-    Outcome, State, StateReason, WatchedEvent,
+    AuthFailure, BackoffPolicy, Config, FourLetterWord, GiveUp, LayerError, LayerErrorKind,
+    LinkError, Notice, Outcome, State, StateReason, WatchedEvent,
 };

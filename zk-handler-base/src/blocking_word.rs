@@ -5,18 +5,17 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use zk_client::AsyncResult;
+use zk_client::{AsyncResult, FourLetterWord, LinkError};
 use zk_proto::ServerAddr;
 
-use crate::word::{MAX_ANSWER, Promise, text};
+use crate::word::Promise;
 use crate::{BlockingPool, Resolver, clock};
 
-/// Sends `word` to `server` and reads the answer to its end, within `limit`.
+/// Asks `word` and reads the answer to its end, within `limit`.
 pub fn ask_blocking(
     pool: &Arc<BlockingPool>,
     resolver: &Arc<Resolver>,
-    server: ServerAddr,
-    word: [u8; 4],
+    word: FourLetterWord,
     limit: Duration,
 ) -> AsyncResult<String> {
     let (mut promise, result) = Promise::new();
@@ -26,13 +25,7 @@ pub fn ask_blocking(
         .checked_add(limit)
         .unwrap_or(now + Duration::from_secs(3600));
     let resolver = Arc::clone(resolver);
-    let job = move || {
-        let answer = exchange(&resolver, &server, word, until).map_err(|error| {
-            tracing::debug!(%server, %error, "a four-letter word was not answered");
-            error.kind()
-        });
-        promise.keep(answer);
-    };
+    let job = move || promise.keep(exchange(&resolver, word, until));
     if let Err(error) = pool.run(job) {
         tracing::warn!(%error, "cannot start a thread for a four-letter word");
     }
@@ -41,32 +34,51 @@ pub fn ask_blocking(
 
 fn exchange(
     resolver: &Arc<Resolver>,
-    server: &ServerAddr,
-    word: [u8; 4],
+    mut word: FourLetterWord,
     until: Instant,
-) -> io::Result<String> {
-    let mut stream = connect(&addresses(resolver, server, until)?, until)?;
-    stream.set_write_timeout(Some(left(until)?))?;
-    stream.write_all(&word)?;
-    let mut answer = Vec::new();
-    let mut limited = (&mut stream).take(MAX_ANSWER as u64 + 1);
+) -> Result<String, LinkError> {
+    let addresses = addresses(resolver, word.server(), until);
+    let stream = addresses.and_then(|addresses| connect(&addresses, until));
+    let mut stream = stream.map_err(|error| LinkError::Io(error.kind()))?;
+    word.handle_connected();
+    let (mut out, mut piece) = (Vec::new(), [0; 4096]);
     loop {
-        limited.get_ref().set_read_timeout(Some(left(until)?))?;
-        let mut piece = [0; 4096];
-        match limited.read(&mut piece) {
-            Ok(0) => break,
-            Ok(count) => answer.extend_from_slice(&piece[..count]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Err(ErrorKind::TimedOut.into());
-            }
-            Err(error) => return Err(error),
+        word.poll_transmit(&mut out);
+        let written = write(&mut stream, &out, until);
+        out.clear();
+        if let Some(answer) = word.take_answer() {
+            return answer;
+        }
+        match written.and_then(|()| read(&mut stream, &mut piece, until)) {
+            Ok(0) => word.handle_disconnected(ErrorKind::UnexpectedEof),
+            Ok(count) => word.handle_data(&piece[..count]),
+            Err(error) => word.handle_disconnected(error.kind()),
         }
     }
-    if answer.len() > MAX_ANSWER {
-        return Err(ErrorKind::InvalidData.into());
+}
+
+fn write(stream: &mut TcpStream, bytes: &[u8], until: Instant) -> io::Result<()> {
+    stream.set_write_timeout(Some(left(until)?))?;
+    stream.write_all(bytes).map_err(timed_out)
+}
+
+fn read(stream: &mut TcpStream, piece: &mut [u8], until: Instant) -> io::Result<usize> {
+    loop {
+        stream.set_read_timeout(Some(left(until)?))?;
+        match stream.read(piece) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result.map_err(timed_out),
+        }
     }
-    Ok(text(answer))
+}
+
+/// How a socket says that its timeout has passed depends on the system.
+fn timed_out(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::WouldBlock {
+        ErrorKind::TimedOut.into()
+    } else {
+        error
+    }
 }
 
 fn addresses(

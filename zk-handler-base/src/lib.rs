@@ -44,7 +44,6 @@ pub use process::Process;
 pub use resolve::{Answer, Resolve, Resolver, Wanted};
 pub use task::RunningTask;
 pub use threads::{BlockingPool, Threads, lock};
-pub use word::{MAX_ANSWER, Promise, text};
 
 // For handlers on an async runtime.
 pub use base::Base;

@@ -5,8 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
-use zk_proto::ServerAddr;
+use zk_client::{AsyncResult, Callback, ClientId, Core, FourLetterWord, Handler, StartError, Task};
 
 use crate::{BlockingPool, Limits, Resolver, RunningTask, Threads, Workers, ask_blocking, clock};
 
@@ -157,13 +156,8 @@ impl<L: OwnLoop> Handler for OwnHandler<L> {
         safe
     }
 
-    fn four_letter(
-        &self,
-        server: ServerAddr,
-        word: [u8; 4],
-        limit: Duration,
-    ) -> AsyncResult<String> {
-        ask_blocking(&self.words, &self.resolver, server, word, limit)
+    fn four_letter(&self, word: FourLetterWord, limit: Duration) -> AsyncResult<String> {
+        ask_blocking(&self.words, &self.resolver, word, limit)
     }
 }
 

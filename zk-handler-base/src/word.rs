@@ -7,24 +7,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use zk_client::{AsyncResult, Completer, Error, Task};
-use zk_proto::ServerAddr;
-use zk_session::LinkError;
+use zk_client::{AsyncResult, Completer, Error, FourLetterWord, LinkError, Task};
 
 use crate::connect::connect;
 use crate::{Base, Runtime, Socket, Timer};
 
-/// The longest answer that is taken.
-pub const MAX_ANSWER: usize = 16 << 20;
 /// A limit beyond this is none worth speaking of, and runtimes need not know what to do with it.
 const MAX_LIMIT: Duration = Duration::from_secs(3600);
 
-/// Sends `word` to `server` and reads the answer to its end, within `limit`.
+/// Asks `word` and reads the answer to its end, within `limit`.
 pub fn ask<R: Runtime>(
     runtime: &Arc<R>,
     base: &Arc<Base>,
-    server: ServerAddr,
-    word: [u8; 4],
+    word: FourLetterWord,
     limit: Duration,
 ) -> AsyncResult<String> {
     let (mut promise, result) = Promise::new();
@@ -33,23 +28,24 @@ pub fn ask<R: Runtime>(
         let mut timer = asked.timer();
         timer.set(limit.min(MAX_LIMIT));
         let mut exchange = pin!(async {
-            let socket = connect(asked, resolver, server.clone(), 0).await?;
-            exchange(socket, word).await
+            match connect(asked, resolver, word.server().clone(), 0).await {
+                Ok(socket) => exchange(socket, word).await,
+                Err(error) => Err(LinkError::Io(error.kind())),
+            }
         });
         let answer = poll_fn(|cx| {
             // Nobody is to wait for a silent server on behalf of one who has given up.
             if promise.is_broken_off(cx) {
-                return Poll::Ready(Err(ErrorKind::Interrupted.into()));
+                return Poll::Ready(Err(LinkError::Io(ErrorKind::Interrupted)));
             }
             match exchange.as_mut().poll(cx) {
-                Poll::Pending => timer.poll(cx).map(|()| Err(ErrorKind::TimedOut.into())),
+                Poll::Pending => timer
+                    .poll(cx)
+                    .map(|()| Err(LinkError::Io(ErrorKind::TimedOut))),
                 ready => ready,
             }
-        });
-        let answer = answer.await.map_err(|error: io::Error| {
-            tracing::debug!(%server, %error, "a four-letter word was not answered");
-            error.kind()
-        });
+        })
+        .await;
         promise.keep(answer);
     });
     if let Err(error) = runtime.spawn(base.tasks.adopt(task)) {
@@ -58,45 +54,47 @@ pub fn ask<R: Runtime>(
     result
 }
 
-async fn exchange(mut socket: impl Socket, word: [u8; 4]) -> io::Result<String> {
-    let mut unsent = &word[..];
-    while !unsent.is_empty() {
-        let count = poll_fn(|cx| socket.poll_write(cx, unsent)).await?;
-        if count == 0 {
-            return Err(ErrorKind::WriteZero.into());
-        }
-        unsent = &unsent[count..];
-    }
-    let mut answer = Vec::new();
-    let mut piece = [0; 4096];
+async fn exchange(mut socket: impl Socket, mut word: FourLetterWord) -> Result<String, LinkError> {
+    word.handle_connected();
+    let (mut out, mut piece) = (Vec::new(), [0; 4096]);
     loop {
-        match poll_fn(|cx| socket.poll_read(cx, &mut piece)).await {
-            Ok(0) => break,
-            Ok(count) => answer.extend_from_slice(&piece[..count]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        word.poll_transmit(&mut out);
+        let written = write(&mut socket, &out).await;
+        out.clear();
+        if let Some(answer) = word.take_answer() {
+            return answer;
         }
-        if answer.len() > MAX_ANSWER {
-            return Err(ErrorKind::InvalidData.into());
+        let read = match written {
+            Ok(()) => poll_fn(|cx| socket.poll_read(cx, &mut piece)).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(0) => word.handle_disconnected(ErrorKind::UnexpectedEof),
+            Ok(count) => word.handle_data(&piece[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => word.handle_disconnected(error.kind()),
         }
     }
-    Ok(text(answer))
 }
 
-/// An answer as a text, whatever it is.
-pub fn text(answer: Vec<u8>) -> String {
-    String::from_utf8(answer)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+async fn write(socket: &mut impl Socket, mut unsent: &[u8]) -> io::Result<()> {
+    while !unsent.is_empty() {
+        match poll_fn(|cx| socket.poll_write(cx, unsent)).await? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            count => unsent = &unsent[count..],
+        }
+    }
+    Ok(())
 }
 
 /// Sees to it that there is an answer, also if this is dropped with the task or the job that was to
 /// bring one.
 #[derive(Debug)]
-pub struct Promise(Option<Completer<String>>);
+pub(crate) struct Promise(Option<Completer<String>>);
 
 impl Promise {
     /// The promise, and the result that it is about.
-    pub fn new() -> (Self, AsyncResult<String>) {
+    pub(crate) fn new() -> (Self, AsyncResult<String>) {
         let (completer, result) = AsyncResult::pair();
         (Self(Some(completer)), result)
     }
@@ -108,15 +106,18 @@ impl Promise {
     }
 
     /// Gives the answer. The first one counts.
-    pub fn keep(&mut self, answer: Result<String, ErrorKind>) {
+    pub(crate) fn keep(&mut self, answer: Result<String, LinkError>) {
         if let Some(completer) = self.0.take() {
-            completer.complete(answer.map_err(|kind| Error::Command(LinkError::Io(kind))));
+            if let Err(error) = &answer {
+                tracing::debug!(%error, "a four-letter word was not answered");
+            }
+            completer.complete(answer.map_err(Error::Command));
         }
     }
 }
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        self.keep(Err(ErrorKind::Other));
+        self.keep(Err(LinkError::Io(ErrorKind::Other)));
     }
 }

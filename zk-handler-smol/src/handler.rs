@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
+use zk_client::{AsyncResult, Callback, ClientId, Core, FourLetterWord, Handler, StartError, Task};
 use zk_handler_base::{Base, Limits, Resolve, Workers, clock};
-use zk_proto::ServerAddr;
 
 use crate::home::Home;
 use crate::runtime::Smol;
@@ -24,7 +23,7 @@ pub struct SmolHandler {
 impl SmolHandler {
     /// A handler that drives its clients on one thread of its own. It is not started yet.
     pub fn new() -> Self {
-        Self::with(std::process::id, Home::own)
+        Self::with(Home::own)
     }
 
     /// A handler that drives its clients on an executor: `spawn` has to run each task to its end,
@@ -46,7 +45,7 @@ impl SmolHandler {
     /// # drop(handler);
     /// ```
     pub fn on(spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
-        Self::with(std::process::id, |_| Home::Given(Box::new(spawn)))
+        Self::with(|_| Home::Given(Box::new(spawn)))
     }
 
     /// The same handler, and all clones of it, with these limits for callbacks.
@@ -74,8 +73,8 @@ impl SmolHandler {
         self.base.tasks.running()
     }
 
-    fn with(process_id: fn() -> u32, home: impl FnOnce(&Base) -> Home) -> Self {
-        let base = Base::new(process_id, Limits::new());
+    fn with(home: impl FnOnce(&Base) -> Home) -> Self {
+        let base = Base::new(std::process::id, Limits::new());
         let runtime = Arc::new(Smol(home(&base)));
         Self { base, runtime }
     }
@@ -141,13 +140,8 @@ impl Handler for SmolHandler {
         safe
     }
 
-    fn four_letter(
-        &self,
-        server: ServerAddr,
-        word: [u8; 4],
-        limit: Duration,
-    ) -> AsyncResult<String> {
-        zk_handler_base::ask(&self.runtime, &self.base, server, word, limit)
+    fn four_letter(&self, word: FourLetterWord, limit: Duration) -> AsyncResult<String> {
+        zk_handler_base::ask(&self.runtime, &self.base, word, limit)
     }
 }
 

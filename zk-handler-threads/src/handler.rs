@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
+use zk_client::{AsyncResult, Callback, ClientId, Core, FourLetterWord, Handler, StartError, Task};
 use zk_handler_base::{
     BlockingPool, Limits, Process, Resolve, Resolver, RunningTask, Threads, Workers, ask_blocking,
     clock, lock,
 };
-use zk_proto::ServerAddr;
 
 use crate::inbox::{Inbox, Letter};
 use crate::io_loop::{self, Surroundings, is_loop_thread};
@@ -139,19 +138,9 @@ impl Handler for ThreadsHandler {
         true
     }
 
-    fn four_letter(
-        &self,
-        server: ServerAddr,
-        word: [u8; 4],
-        limit: Duration,
-    ) -> AsyncResult<String> {
-        ask_blocking(
-            &self.shared.words,
-            &self.shared.around.resolver,
-            server,
-            word,
-            limit,
-        )
+    fn four_letter(&self, word: FourLetterWord, limit: Duration) -> AsyncResult<String> {
+        let resolver = &self.shared.around.resolver;
+        ask_blocking(&self.shared.words, resolver, word, limit)
     }
 }
 

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use zk_client::{AsyncResult, Callback, ClientId, Core, Handler, StartError, Task};
+use zk_client::{AsyncResult, Callback, ClientId, Core, FourLetterWord, Handler, StartError, Task};
 use zk_handler_base::{Base, Limits, Resolve, Workers, clock};
-use zk_proto::ServerAddr;
 
 use crate::runtime::Tokio;
 
@@ -27,7 +26,7 @@ impl TokioHandler {
     /// A handler that drives clients on `runtime`, which must have been built with `enable_all()`
     /// or its parts.
     pub fn new(runtime: Handle) -> Self {
-        let handler = Self::unsettled(std::process::id);
+        let handler = Self::unsettled();
         handler.settle(runtime);
         handler
     }
@@ -35,7 +34,7 @@ impl TokioHandler {
     /// A handler for the runtime that this is called in. Outside of one it is for the runtime in
     /// which its first client is started.
     pub fn current() -> Self {
-        let handler = Self::unsettled(std::process::id);
+        let handler = Self::unsettled();
         if let Ok(runtime) = Handle::try_current() {
             handler.settle(runtime);
         }
@@ -67,9 +66,9 @@ impl TokioHandler {
         self.base.tasks.running()
     }
 
-    fn unsettled(process_id: fn() -> u32) -> Self {
+    fn unsettled() -> Self {
         Self {
-            base: Base::new(process_id, Limits::new()),
+            base: Base::new(std::process::id, Limits::new()),
             runtime: Arc::default(),
         }
     }
@@ -155,14 +154,9 @@ impl Handler for TokioHandler {
         safe
     }
 
-    fn four_letter(
-        &self,
-        server: ServerAddr,
-        word: [u8; 4],
-        limit: Duration,
-    ) -> AsyncResult<String> {
+    fn four_letter(&self, word: FourLetterWord, limit: Duration) -> AsyncResult<String> {
         match self.runtime() {
-            Some(runtime) => zk_handler_base::ask(runtime, &self.base, server, word, limit),
+            Some(runtime) => zk_handler_base::ask(runtime, &self.base, word, limit),
             None => AsyncResult::ready(Err(zk_client::Error::Closed { sent: false })),
         }
     }

@@ -73,6 +73,11 @@ impl Config {
         self.layer.is_some()
     }
 
+    /// What makes the layer of each connection, if there is one.
+    pub fn security_layer(&self) -> Option<&Arc<dyn LayerFactory>> {
+        self.layer.as_ref()
+    }
+
     /// The servers, in the given order.
     pub fn servers(&self) -> &[ServerAddr] {
         &self.servers

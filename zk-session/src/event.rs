@@ -22,7 +22,9 @@ pub enum Action {
         /// How often this server was tried before: picks among several addresses.
         attempt: u32,
     },
-    /// End a connection. Nothing needs to be reported.
+    /// End a connection. Nothing needs to be reported. What is to be said last, where there is a
+    /// security layer, is fetched by [`poll_transmit`](crate::Session::poll_transmit) as before;
+    /// it is worth one attempt to write it, and no waiting.
     Disconnect {
         /// The connection.
         conn: ConnId,

@@ -32,6 +32,14 @@ pub trait Layer: Send {
     /// The connection is over.
     fn encode(&mut self, plain: &[u8], wire: &mut Vec<u8>) -> Result<(), LayerError>;
 
+    /// This side is about to end the connection, in whatever state. Appends what the peer is to be
+    /// told, if it can be: that nothing more will come. By default nothing.
+    ///
+    /// After a failure the peer is told by what [`decode`](Self::decode) has appended to `reply`.
+    fn close(&mut self, wire: &mut Vec<u8>) {
+        let _ = wire;
+    }
+
     /// The peer has closed the transport, or cut it off. What that means, if the layer knows better
     /// than whoever looks at the transport alone: in the middle of the handshake, for example.
     fn closed(&self) -> Option<LayerError> {

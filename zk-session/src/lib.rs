@@ -14,6 +14,8 @@
 //! 5. Wait for a socket, or until [`Session::poll_timeout`].
 //! 6. Tell what happened, by one of the `handle_*` methods, and begin again.
 //!
+//! A [`Wire`] does 4 and 6 for a connection, and most of 1, over whatever reads and writes.
+//!
 //! ```
 //! use std::time::{Duration, Instant};
 //! use zk_proto::{Chroot, Request, parse_hosts};
@@ -69,6 +71,8 @@ mod servers;
 mod session;
 mod timers;
 mod watch;
+mod wire;
+mod word;
 
 pub use backoff::{Backoff, BackoffPolicy};
 pub use call::{Call, Cancelled, Submitted};
@@ -86,3 +90,5 @@ pub use planted::Planted;
 pub use rng::Rng;
 pub use sasl::{Challenge, Mechanism, MechanismFactory, SaslWork, Step};
 pub use session::{Session, Stats};
+pub use wire::{Flow, Wire};
+pub use word::FourLetterWord;

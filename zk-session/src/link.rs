@@ -118,24 +118,21 @@ impl Link {
     /// Whatever listens there: does its first word give it away?
     pub(crate) fn stranger(&self) -> Option<Stranger> {
         let first = self.decoder.as_ref()?.peek();
-        match first {
-            [b'H', b'T', b'T', b'P', ..] => Some(Stranger::Http),
-            // A TLS record: alert (0x15) or handshake (0x16), version 3.x.
-            [0x15 | 0x16, 0x03, 0x00..=0x04, ..] => Some(Stranger::Tls),
+        stranger(first).or_else(|| match first {
             [a, b, c, d, ..] => {
                 let length = i32::from_be_bytes([*a, *b, *c, *d]);
                 let fits = usize::try_from(length).is_ok_and(|n| n <= MAX_GREETING);
                 (!fits).then_some(Stranger::Other)
             }
             _ => None,
-        }
+        })
     }
 
     /// The reason when the transport has ended.
     pub(crate) fn closed_early(&self, kind: std::io::ErrorKind) -> LinkError {
         let is_up = !matches!(self.stage, Stage::Connecting);
         let security = self.security.as_ref().filter(|_| is_up);
-        if let Some(error) = security.and_then(|security| security.layer.closed()) {
+        if let Some(error) = security.and_then(Security::closed) {
             return LinkError::Layer(error);
         }
         match self.stage {
@@ -165,6 +162,16 @@ impl Link {
             | Stage::Active { .. }
             | Stage::ClosingOld => LinkError::ConnectTimeout,
         }
+    }
+}
+
+/// Who begins like that, and is no ZooKeeper server.
+pub(crate) fn stranger(first: &[u8]) -> Option<Stranger> {
+    match first {
+        [b'H', b'T', b'T', b'P', ..] => Some(Stranger::Http),
+        // A TLS record: alert (0x15) or handshake (0x16), version 3.x.
+        [0x15 | 0x16, 0x03, 0x00..=0x04, ..] => Some(Stranger::Tls),
+        _ => None,
     }
 }
 
@@ -210,6 +217,17 @@ impl Security {
 
     pub(crate) fn is_established(&self) -> bool {
         self.layer.is_established()
+    }
+
+    /// The peer has ended the connection: what that means, if the layer knows.
+    pub(crate) fn closed(&self) -> Option<LayerError> {
+        self.layer.closed()
+    }
+
+    /// This side ends the connection: what the peer is still to be told.
+    pub(crate) fn last_words(mut self) -> Vec<u8> {
+        self.layer.close(&mut self.wire);
+        self.wire
     }
 
     /// Appends to `out` what the layer itself has to say.

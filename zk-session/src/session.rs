@@ -6,6 +6,7 @@ mod complaints;
 mod handshake;
 mod lifecycle;
 mod look;
+mod parting;
 mod probe;
 mod restore;
 mod spans;
@@ -57,6 +58,7 @@ pub struct Session {
     stale: Option<Stale>,
     link: Option<Link>,
     retry_at: Option<Instant>,
+    partings: parting::Partings,
     probe: probe::Probing,
     last_conn: u64,
     last_request: u64,
@@ -190,6 +192,7 @@ impl Session {
             stale: None,
             link: None,
             retry_at: None,
+            partings: parting::Partings::default(),
             probe: probe::Probing::default(),
             last_conn: 0,
             last_request: 0,
@@ -485,16 +488,4 @@ impl Session {
 fn later(at: Instant, by: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     at.checked_add(by).unwrap_or(at + FAR)
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("state", &self.state)
-            .field("id", &self.identity.as_ref().map(|i| i.id))
-            .field("server", &self.server())
-            .field("last_zxid", &self.last_zxid)
-            .field("stats", &self.stats())
-            .finish_non_exhaustive()
-    }
 }

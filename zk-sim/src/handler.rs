@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use zk_client::{AsyncResult, Callback, ClientId, Core, Error, Handler, StartError, Task};
-use zk_proto::ServerAddr;
+use zk_client::{
+    AsyncResult, Callback, ClientId, Core, Error, FourLetterWord, Handler, StartError, Task,
+};
 use zk_session::LinkError;
 
 use crate::clock::Clock;
@@ -15,9 +16,6 @@ use crate::executor::{CallbackQueue, Place, TaskCell, lock};
 use crate::machine::Machine;
 use crate::socket::Socket;
 use crate::world::World;
-
-/// The longest answer to a four-letter word that is taken.
-const MAX_ANSWER: usize = 16 << 20;
 
 /// Drives clients on a simulated machine, until the machine crashes.
 pub(crate) struct SimHandler {
@@ -144,54 +142,55 @@ impl Handler for SimHandler {
         false
     }
 
-    fn four_letter(
-        &self,
-        server: ServerAddr,
-        word: [u8; 4],
-        limit: Duration,
-    ) -> AsyncResult<String> {
+    fn four_letter(&self, word: FourLetterWord, limit: Duration) -> AsyncResult<String> {
         let (completer, result) = AsyncResult::pair();
         let machine = Machine::of(&self.world, self.place.host);
         let task = async move {
             let deadline = machine.sleep(limit);
-            let answer = within(ask(&machine, &server, word), deadline).await;
-            completer.complete(answer.map_err(|kind| Error::Command(LinkError::Io(kind))));
+            let answer = within(ask(&machine, word), deadline).await;
+            completer.complete(answer.map_err(Error::Command));
         };
         self.spawn(Task::new(task));
         result
     }
 }
 
-async fn ask(machine: &Machine, server: &ServerAddr, word: [u8; 4]) -> Result<String, ErrorKind> {
-    let mut socket = Socket::connect(machine, server).await?;
-    socket
-        .write_all(&word)
+async fn ask(machine: &Machine, mut word: FourLetterWord) -> Result<String, LinkError> {
+    let mut socket = Socket::connect(machine, word.server())
         .await
-        .map_err(|error| error.kind())?;
-    let mut answer = Vec::new();
+        .map_err(LinkError::Io)?;
+    word.handle_connected();
+    let mut out = Vec::new();
     loop {
-        let piece = socket.read().await.map_err(|error| error.kind())?;
-        if piece.is_empty() {
-            return Ok(String::from_utf8_lossy(&answer).into_owned());
+        word.poll_transmit(&mut out);
+        let written = socket.write_all(&out).await;
+        out.clear();
+        if let Some(answer) = word.take_answer() {
+            return answer;
         }
-        answer.extend_from_slice(&piece);
-        if answer.len() > MAX_ANSWER {
-            return Err(ErrorKind::InvalidData);
+        let read = match written {
+            Ok(()) => socket.read().await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(piece) if piece.is_empty() => word.handle_disconnected(ErrorKind::UnexpectedEof),
+            Ok(piece) => word.handle_data(&piece),
+            Err(error) => word.handle_disconnected(error.kind()),
         }
     }
 }
 
 async fn within<T>(
-    work: impl Future<Output = Result<T, ErrorKind>>,
+    work: impl Future<Output = Result<T, LinkError>>,
     deadline: impl Future<Output = ()>,
-) -> Result<T, ErrorKind> {
+) -> Result<T, LinkError> {
     let (mut work, mut deadline) = (std::pin::pin!(work), std::pin::pin!(deadline));
     std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
         std::task::Poll::Ready(result) => std::task::Poll::Ready(result),
         std::task::Poll::Pending => deadline
             .as_mut()
             .poll(cx)
-            .map(|()| Err(ErrorKind::TimedOut)),
+            .map(|()| Err(LinkError::Io(ErrorKind::TimedOut))),
     })
     .await
 }

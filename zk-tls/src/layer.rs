@@ -96,6 +96,13 @@ impl Layer for ClientLayer {
         result.map_err(|error| self.explain(&error))
     }
 
+    fn close(&mut self, wire: &mut Vec<u8>) {
+        // In the middle of a handshake there is no way to say it that both versions have.
+        if self.records.is_established() {
+            let _ = self.records.close(wire);
+        }
+    }
+
     fn closed(&self) -> Option<LayerError> {
         let established = self.records.is_established();
         let in_order = self.records.peer_closed() || !self.records.is_in_the_middle();

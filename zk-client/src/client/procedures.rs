@@ -100,7 +100,8 @@ impl Client {
 /// Questions of operators.
 impl Client {
     /// Sends a four-letter word such as `ruok` to the connected server, on a connection of its
-    /// own, and gives the whole answer. [`timeout`](Op::timeout) limits it; default 10 s.
+    /// own, by TLS if the client's are, and gives the whole answer. [`timeout`](Op::timeout) limits
+    /// it; default 10 s.
     ///
     /// # Errors
     /// [`Error::ConnectionLoss`] while not connected; [`Error::NotWhitelisted`];

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use zk_session::FourLetterWord;
+
 use crate::op::sealed::Start;
 use crate::op::{Kind, Launch, Started};
 use crate::{AsyncResult, Client, Error};
@@ -56,7 +58,10 @@ fn ask(
         Some(end) => end.saturating_duration_since(client.now()),
         None => LIMIT,
     };
-    Ok(client.handler().four_letter(server, word, limit))
+    let layer = client.config().security_layer();
+    let word =
+        FourLetterWord::new(word, server, layer.map(AsRef::as_ref)).map_err(Error::Command)?;
+    Ok(client.handler().four_letter(word, limit))
 }
 
 /// An answer, or what servers say instead of one.

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zk_proto::{
     ConnectResponse, ErrorCode, EventType, Frame, FrameDecoder, KeeperState, OpCode, Password,
-    Reader, Reply, ReplyHeader, Request, RequestHeader, ServerAddr, SessionId, Stat, WatcherEvent,
-    Xid, Zxid, frame,
+    Reader, Reply, ReplyHeader, Request, RequestHeader, SessionId, Stat, WatcherEvent, Xid, Zxid,
+    frame,
 };
 use zk_session::{Action, ConnId};
 
 use crate::{
-    AsyncResult, Builder, Callback, Client, ClientId, Core, Error, Handler, LinkError, StartError,
-    Task,
+    AsyncResult, Builder, Callback, Client, ClientId, Core, Error, FourLetterWord, Handler,
+    LinkError, StartError, Task,
 };
 
 /// Keeps what it is given until the test asks for it.
@@ -136,9 +136,12 @@ impl Handler for TestHandler {
         self.may_block.load(Ordering::Relaxed)
     }
 
-    fn four_letter(&self, _: ServerAddr, word: [u8; 4], _: Duration) -> AsyncResult<String> {
+    fn four_letter(&self, mut word: FourLetterWord, _: Duration) -> AsyncResult<String> {
         let mut kept = self.kept.lock().unwrap();
-        kept.words.push(word);
+        let mut bytes = Vec::new();
+        word.handle_connected();
+        word.poll_transmit(&mut bytes);
+        kept.words.push(bytes.try_into().unwrap());
         let answer = kept.answers.pop_front();
         AsyncResult::ready(answer.unwrap_or(Err(Error::Command(LinkError::Silent))))
     }

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-use zk_client::{Client, Error};
+use zk_client::{Client, Error, ServerAddr};
 
 use super::*;
 use crate::lock;
@@ -100,7 +100,8 @@ fn words_are_asked_by_the_given_resolver() {
         Ok(Vec::new())
     }));
     let handler = OwnHandler::new(Arc::<Lazy>::default()).with_resolver(resolver);
-    let answer = handler.four_letter(ServerAddr::new("zk", 7), *b"ruok", SOON);
+    let word = FourLetterWord::new(*b"ruok", ServerAddr::new("zk", 7), None).unwrap();
+    let answer = handler.four_letter(word, SOON);
     assert!(matches!(answer.wait_timeout(SOON), Err(Error::Command(_))));
     assert_eq!(told.recv_timeout(SOON), Ok(("zk".to_owned(), 7)));
 }

@@ -4,11 +4,12 @@
 
 mod world;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use zk_client::{Client, Error, Handler, State};
+use zk_client::{Client, Error, FourLetterWord, Handler, StartError, State};
 use zk_proto::{
     ErrorCode, EventType, KeeperState, ReplyHeader, ServerAddr, WatcherEvent, Xid, Zxid,
 };
@@ -250,7 +251,8 @@ fn a_word_that_is_given_up_leaves_no_task() {
     let world = World::new();
     let server = ServerAddr::new("127.0.0.1", 2181);
     // A frame that the server waits for the rest of.
-    let word = world.four_letter(server, *b"\0\0\0\x2c", Duration::from_secs(1000));
+    let word = FourLetterWord::new(*b"\0\0\0\x2c", server, None).unwrap();
+    let word = world.four_letter(word, Duration::from_secs(1000));
     world.run();
     assert_eq!(world.base.tasks.running(), 1);
     drop(word);
@@ -277,4 +279,30 @@ fn an_idle_client_is_left_alone() {
     World::now(get).unwrap();
     assert!(calls.load(Ordering::Relaxed) <= 6, "{calls:?}");
     world.shut_down();
+}
+
+thread_local! {
+    static PROCESS_ID: Cell<u32> = const { Cell::new(1) };
+}
+
+#[test]
+fn nobody_hangs_in_a_forked_child() {
+    let world = World::in_process(|| PROCESS_ID.get());
+    let client = world.client();
+    let before = client.get("/").send();
+    world.run();
+    let sent = world.shared().server.member().sessions().len();
+
+    PROCESS_ID.set(2);
+    // Whoever wakes the driver finds out that it has stayed behind.
+    let after = client.get("/after").send();
+    assert!(World::now(before).is_ok());
+    assert!(matches!(World::now(after), Err(Error::Closed { .. })));
+    assert_eq!(client.state(), State::Lost);
+    let another = World::builder().start(Arc::new(world.clone()));
+    assert_eq!(another.unwrap_err(), Error::Start(StartError::ShutDown));
+    // The connection is the parent's, and so is the session.
+    world.run();
+    assert_eq!(world.shared().server.member().sessions().len(), sent);
+    assert_eq!(world.shared().sockets.len(), 1);
 }

@@ -11,10 +11,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use zk_client::{
-    AsyncResult, Builder, Callback, Client, ClientId, Core, Handler, StartError, Task,
+    AsyncResult, Builder, Callback, Client, ClientId, Core, FourLetterWord, Handler, StartError,
+    Task,
 };
 use zk_handler_base::{Base, Connecting, Limits, Runtime, Socket, Timer, clock};
-use zk_proto::ServerAddr;
 use zk_server::{ConnId, Options, Output, Standalone};
 
 /// Called before each read, write and look at a timer, with the number of calls before it.
@@ -70,6 +70,11 @@ impl Wake for Woken {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::in_process(std::process::id)
+    }
+
+    /// One that is told by this in which process it is.
+    pub(crate) fn in_process(id: fn() -> u32) -> Self {
         let now = clock::now();
         let server = Standalone::new(Arc::new(Options::new()), [7; 32], now, SystemTime::now());
         let shared = Shared {
@@ -85,7 +90,7 @@ impl World {
             hook: Mutex::new(None),
         };
         Self {
-            base: Base::new(std::process::id, Limits::new()),
+            base: Base::new(id, Limits::new()),
             wires: Arc::new(wires),
         }
     }
@@ -386,12 +391,7 @@ impl Handler for World {
         false
     }
 
-    fn four_letter(
-        &self,
-        server: ServerAddr,
-        word: [u8; 4],
-        limit: Duration,
-    ) -> AsyncResult<String> {
-        zk_handler_base::ask(&self.place(), &self.base, server, word, limit)
+    fn four_letter(&self, word: FourLetterWord, limit: Duration) -> AsyncResult<String> {
+        zk_handler_base::ask(&self.place(), &self.base, word, limit)
     }
 }

@@ -1,9 +1,8 @@
-use std::cell::Cell;
 use std::sync::mpsc;
 use std::thread;
 
 use async_executor::Executor;
-use zk_client::{Client, Error, State};
+use zk_client::{Client, Error};
 use zk_server::Server;
 
 use super::*;
@@ -100,63 +99,6 @@ fn a_spawner_that_drops_the_task_lets_nobody_hang() {
     let connect = Client::builder("127.0.0.1:1").connect(Arc::new(handler.clone()));
     assert!(matches!(connect.wait(), Err(Error::Closed { .. })));
     assert_eq!(handler.tasks(), 0);
-}
-
-#[test]
-fn callbacks_keep_within_their_limits() {
-    let limits = Limits::new()
-        .parallel_callbacks(0)
-        .max_callback_threads(0)
-        .patience(Duration::ZERO);
-    let handler = SmolHandler::new().limits(limits);
-    let server = server();
-    let clients = [client(&server, &handler), client(&server, &handler)];
-    let (told, heard) = mpsc::channel();
-    let (go_on, wait) = mpsc::channel();
-    let tell = told.clone();
-    clients[0].exists("/").send().on_complete(move |_| {
-        tell.send("running").unwrap();
-        let _ = wait.recv();
-    });
-    assert_eq!(heard.recv_timeout(SOON), Ok("running"));
-    clients[1]
-        .exists("/")
-        .send()
-        .on_complete(move |_| told.send("after it").unwrap());
-    for _ in 0..200 {
-        clients[1].exists("/").wait().unwrap();
-    }
-    assert!(heard.try_recv().is_err(), "it waits for the only thread");
-    assert!(handler.threads() <= 2);
-    go_on.send(()).unwrap();
-    assert_eq!(heard.recv_timeout(SOON), Ok("after it"));
-    for client in clients {
-        client.close().wait().unwrap();
-    }
-}
-
-thread_local! {
-    static PROCESS_ID: Cell<u32> = const { Cell::new(1) };
-}
-
-#[test]
-fn nobody_hangs_in_a_forked_child() {
-    let server = server();
-    let handler = SmolHandler::with(|| PROCESS_ID.get(), Home::own);
-    let client = client(&server, &handler);
-    client.sync("/").wait().unwrap();
-    let sessions = server.sessions();
-
-    PROCESS_ID.set(2);
-    let mut given_up = false;
-    until("the driver is woken", || {
-        let mut result = client.get("/").send();
-        given_up |= matches!(result.try_take(), Some(Err(Error::Closed { .. })));
-        given_up || client.state() == State::Lost
-    });
-    let another = Client::builder("127.0.0.1:1").start(Arc::new(handler));
-    assert_eq!(another.unwrap_err(), Error::Start(StartError::ShutDown));
-    assert_eq!(server.sessions(), sessions, "the parent's session lives on");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use zk_client::{Client, Error, EventType, Handler, LinkError, ServerAddr, State};
+use zk_client::{Client, Error, EventType, FourLetterWord, Handler, LinkError, ServerAddr, State};
 use zk_handler_threads::ThreadsHandler;
 use zk_proto::OpCode;
 use zk_session::{Layer, LayerError, LayerFactory};
@@ -252,9 +252,13 @@ fn a_client_can_be_restarted_on_the_same_handler() {
 
 // Four-letter words. -----------------------------------------------------------------------------
 
+fn ruok(server: ServerAddr) -> FourLetterWord {
+    FourLetterWord::new(*b"ruok", server, None).unwrap()
+}
+
 fn ask(server: &Server, limit: Duration) -> zk_client::AsyncResult<String> {
     let address = ServerAddr::new("127.0.0.1", server.address().port());
-    ThreadsHandler::new().four_letter(address, *b"ruok", limit)
+    ThreadsHandler::new().four_letter(ruok(address), limit)
 }
 
 #[test]
@@ -283,7 +287,7 @@ fn a_four_letter_word_has_a_limit() {
     assert_eq!(answer.wait_timeout(SOON).unwrap_err(), expected);
 
     let nowhere = ServerAddr::new("no-such-host.invalid", 2181);
-    let answer = ThreadsHandler::new().four_letter(nowhere, *b"ruok", SOON);
+    let answer = ThreadsHandler::new().four_letter(ruok(nowhere), SOON);
     let expected = Error::Command(LinkError::Io(ErrorKind::NotFound));
     assert_eq!(answer.wait_timeout(SOON).unwrap_err(), expected);
 }

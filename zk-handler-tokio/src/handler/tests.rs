@@ -2,7 +2,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
-use zk_client::{Client, Error, State};
+use zk_client::{Client, Error};
 use zk_server::Server;
 
 use super::*;
@@ -150,66 +150,6 @@ fn a_runtime_that_was_shut_down_lets_nobody_hang() {
         .unwrap_err();
     until("the threads end", || handler.threads() == 0);
     until("the session ends", || server.sessions().is_empty());
-}
-
-#[test]
-fn callbacks_keep_within_their_limits() {
-    let limits = Limits::new()
-        .parallel_callbacks(0)
-        .max_callback_threads(0)
-        .patience(Duration::ZERO);
-    let runtime = runtime(1);
-    let handler = TokioHandler::new(runtime.handle().clone()).limits(limits);
-    let server = server();
-    let clients = [client(&server, &handler), client(&server, &handler)];
-    let (told, heard) = mpsc::channel();
-    let (go_on, wait) = mpsc::channel();
-    let tell = told.clone();
-    clients[0].exists("/").send().on_complete(move |_| {
-        tell.send("running").unwrap();
-        let _ = wait.recv();
-    });
-    assert_eq!(heard.recv_timeout(SOON), Ok("running"));
-    clients[1]
-        .exists("/")
-        .send()
-        .on_complete(move |_| told.send("after it").unwrap());
-    for _ in 0..200 {
-        clients[1].exists("/").wait().unwrap();
-    }
-    assert!(heard.try_recv().is_err(), "it waits for the only thread");
-    assert!(handler.threads() <= 2);
-    go_on.send(()).unwrap();
-    assert_eq!(heard.recv_timeout(SOON), Ok("after it"));
-    for client in clients {
-        client.close().wait().unwrap();
-    }
-}
-
-thread_local! {
-    static PROCESS_ID: Cell<u32> = const { Cell::new(1) };
-}
-
-#[test]
-fn nobody_hangs_in_a_forked_child() {
-    let (server, runtime) = (server(), runtime(1));
-    let handler = TokioHandler::unsettled(|| PROCESS_ID.get());
-    handler.settle(runtime.handle().clone());
-    let client = client(&server, &handler);
-    // Until the driver sleeps, as only then it is woken.
-    client.sync("/").wait().unwrap();
-    let sessions = server.sessions();
-
-    PROCESS_ID.set(2);
-    let mut given_up = false;
-    until("the driver is woken", || {
-        let mut result = client.get("/").send();
-        given_up |= matches!(result.try_take(), Some(Err(Error::Closed { .. })));
-        given_up || client.state() == State::Lost
-    });
-    let another = Client::builder("127.0.0.1:1").start(Arc::new(handler));
-    assert_eq!(another.unwrap_err(), Error::Start(StartError::ShutDown));
-    assert_eq!(server.sessions(), sessions, "the parent's session lives on");
 }
 
 #[test]

@@ -137,11 +137,8 @@ impl Session {
 
     /// The connection has served its purpose.
     pub(super) fn abandon_link(&mut self) {
-        if let Some(link) = self.link.take() {
-            self.actions.push_back(Action::Disconnect {
-                conn: link.conn,
-                abort: true,
-            });
+        if let Some(mut link) = self.link.take() {
+            self.disconnect(&mut link, true);
         }
         self.stop_probing();
         self.live.disconnected();

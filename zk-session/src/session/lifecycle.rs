@@ -128,12 +128,11 @@ impl Session {
 
     /// The connection is of no use any more. `tell` the driver, unless it told us.
     pub(super) fn drop_link(&mut self, error: LinkError, tell: bool) {
-        let Some(link) = self.link.take() else { return };
+        let Some(mut link) = self.link.take() else {
+            return;
+        };
         if tell {
-            self.actions.push_back(Action::Disconnect {
-                conn: link.conn,
-                abort: true,
-            });
+            self.disconnect(&mut link, true);
         }
         let conn = link.conn;
         debug!(parent: &link.span, %conn, server = %link.server, %error, "connection ended");
@@ -323,11 +322,8 @@ impl Session {
         }
         self.ended = Some(ended);
         self.stop_probing();
-        if let Some(link) = self.link.take() {
-            self.actions.push_back(Action::Disconnect {
-                conn: link.conn,
-                abort,
-            });
+        if let Some(mut link) = self.link.take() {
+            self.disconnect(&mut link, abort);
         }
         self.retry_at = None;
         self.closing = None;

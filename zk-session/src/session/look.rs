@@ -78,3 +78,15 @@ impl Session {
             && self.events.is_empty()
     }
 }
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("state", &self.state)
+            .field("id", &self.identity.as_ref().map(|i| i.id))
+            .field("server", &self.server())
+            .field("last_zxid", &self.last_zxid)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -6,11 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use zk_proto::ServerAddr;
-
 use super::Session;
-use crate::link::Security;
-use crate::{Action, ConnId, LinkError};
+use crate::{Action, ConnId, FourLetterWord, LinkError};
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -28,12 +25,8 @@ pub(super) struct Probing {
 
 struct Probe {
     conn: ConnId,
-    server: ServerAddr,
     until: Instant,
-    up: bool,
-    out: Vec<u8>,
-    answer: Vec<u8>,
-    security: Option<Security>,
+    word: FourLetterWord,
 }
 
 impl Probing {
@@ -71,11 +64,8 @@ impl Session {
     }
 
     fn end_probe(&mut self) {
-        if let Some(probe) = self.probe.probe.take() {
-            self.actions.push_back(Action::Disconnect {
-                conn: probe.conn,
-                abort: true,
-            });
+        if let Some(mut probe) = self.probe.probe.take() {
+            self.part(probe.conn, true, probe.word.last_words());
         }
     }
 
@@ -101,26 +91,16 @@ impl Session {
             return;
         };
         self.probe.turn = self.probe.turn.wrapping_add(1);
-        let security = match self
-            .config
-            .layer
-            .as_ref()
-            .map(|factory| factory.layer(&server))
-        {
-            None => None,
-            Some(Ok(layer)) => Some(Security::new(layer)),
-            Some(Err(_)) => return self.schedule_probe(),
+        let layer = self.config.layer.as_deref();
+        let Ok(word) = FourLetterWord::new(*b"isro", server.clone(), layer) else {
+            return self.schedule_probe();
         };
         let conn = self.next_conn();
         self.probe.next = None;
         self.probe.probe = Some(Probe {
             conn,
-            server: server.clone(),
             until: self.now + PATIENCE,
-            up: false,
-            out: Vec::new(),
-            answer: Vec::new(),
-            security,
+            word,
         });
         self.actions.push_back(Action::Connect {
             conn,
@@ -135,29 +115,16 @@ impl Session {
     }
 
     pub(super) fn probe_connected(&mut self) {
-        if let Some(probe) = self.probe.probe.as_mut().filter(|probe| !probe.up) {
-            probe.up = true;
-            probe.out.extend_from_slice(b"isro");
-            if let Some(security) = &mut probe.security {
-                security.start();
-            }
+        if let Some(probe) = &mut self.probe.probe {
+            probe.word.handle_connected();
         }
     }
 
     pub(super) fn probe_transmit(&mut self, out: &mut Vec<u8>) {
-        let Some(probe) = self.probe.probe.as_mut().filter(|probe| probe.up) else {
-            return;
-        };
-        match &mut probe.security {
-            None => out.append(&mut probe.out),
-            Some(security) => {
-                security.flush(out);
-                if security.is_established() {
-                    security.plain().append(&mut probe.out);
-                    if security.encode(out).is_err() {
-                        self.probe_failed();
-                    }
-                }
+        if let Some(probe) = &mut self.probe.probe {
+            probe.word.poll_transmit(out);
+            if probe.word.heard().is_none() {
+                self.probe_failed();
             }
         }
     }
@@ -166,16 +133,12 @@ impl Session {
         let Some(probe) = &mut self.probe.probe else {
             return;
         };
-        match &mut probe.security {
-            None => probe.answer.extend_from_slice(data),
-            Some(security) => match security.decode(data) {
-                (plain, None) => probe.answer.extend_from_slice(plain),
-                (_, Some(_)) => return self.probe_failed(),
-            },
-        }
-        let answer = probe.answer.trim_ascii();
+        probe.word.handle_data(data);
+        let Some(answer) = probe.word.heard().map(<[u8]>::trim_ascii) else {
+            return self.probe_failed();
+        };
         if answer.starts_with(b"rw") {
-            let server = probe.server.clone();
+            let server = probe.word.server().clone();
             self.servers.prefer(server);
             self.stop_probing();
             self.drop_link(LinkError::FoundWritable, true);

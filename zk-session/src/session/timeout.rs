@@ -1,6 +1,6 @@
 //! Moments at which something is due.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zk_proto::Request;
 
@@ -57,6 +57,12 @@ impl Session {
     /// While actions or events wait to be fetched, it is now.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next_timeout().0
+    }
+
+    /// How long it is until then: nothing, if the moment lies in the past.
+    pub fn time_left(&self, now: Instant) -> Option<Duration> {
+        self.poll_timeout()
+            .map(|at| at.saturating_duration_since(now))
     }
 
     /// What the moment of [`poll_timeout`](Self::poll_timeout) is about.

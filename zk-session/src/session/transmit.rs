@@ -17,6 +17,10 @@ impl Session {
     /// Appends bytes for `conn` to `out`, about as many as
     /// [`ConfigBuilder::transmit_chunk`](crate::ConfigBuilder::transmit_chunk) says, and tells how
     /// many. What is handed out counts as sent. A driver whose socket is full does not call this.
+    ///
+    /// After a connection was ended this is what its security layer says last, such as the alert by
+    /// which TLS tells why. Of use only to a driver that has not carried out
+    /// [`Action::Disconnect`](crate::Action::Disconnect) yet.
     pub fn poll_transmit(&mut self, now: Instant, conn: ConnId, out: &mut Vec<u8>) -> usize {
         self.clock(now);
         let before = out.len();
@@ -25,6 +29,7 @@ impl Session {
         } else if self.has_link(conn) {
             self.transmit(out);
         }
+        self.partings.fetch(conn, out);
         let sent = out.len() - before;
         self.counters.bytes_out += sent as u64;
         sent
@@ -44,8 +49,10 @@ impl Session {
             self.produce(security.plain());
             result = security.encode(out);
         }
-        if let Some(link) = &mut self.link {
-            link.security = Some(security);
+        match &mut self.link {
+            Some(link) => link.security = Some(security),
+            // The last byte was what a close was waiting for.
+            None => out.append(&mut security.last_words()),
         }
         if let Err(error) = result {
             self.drop_link(LinkError::Layer(error), true);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use zk_proto::{ServerAddr, Xid};
-use zk_session::{ConnId, Layer, LayerError, LayerFactory, LinkError};
+use zk_session::{ConnId, FourLetterWord, Layer, LayerError, LayerFactory, LinkError, Stranger};
 
 use crate::rig::expect::{get, set};
 use crate::rig::{Rig, SID};
@@ -12,6 +12,8 @@ const KEY: u8 = 0x5A;
 const CLIENT_HELLO: &[u8] = b"client hello";
 const SERVER_HELLO: &[u8] = b"server hello";
 const FINISHED: &[u8] = b"finished";
+const ALERT: &[u8] = b"alert";
+const GOODBYE: &[u8] = b"goodbye";
 
 fn turned(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(|byte| byte ^ KEY).collect()
@@ -49,6 +51,7 @@ impl Layer for Turning {
         self.heard.extend_from_slice(wire);
         let known = self.heard.len().min(SERVER_HELLO.len());
         if self.heard[..known] != SERVER_HELLO[..known] {
+            reply.extend_from_slice(ALERT);
             return Err(LayerError::new("not our kind of server"));
         }
         if self.heard.len() >= SERVER_HELLO.len() {
@@ -66,6 +69,12 @@ impl Layer for Turning {
         );
         wire.extend(turned(plain));
         Ok(())
+    }
+
+    fn close(&mut self, wire: &mut Vec<u8>) {
+        if self.established {
+            wire.extend_from_slice(GOODBYE);
+        }
     }
 }
 
@@ -241,4 +250,150 @@ fn a_search_for_a_writable_server_goes_through_the_layer_too() {
     rig.push(probe, &turned(b"rw"));
     let (_, error) = rig.suspended();
     assert_eq!(error, LinkError::FoundWritable);
+}
+
+/// What the layer says last, fetched as all else is.
+fn last_words(rig: &mut Rig, conn: ConnId) -> Vec<u8> {
+    let mut out = Vec::new();
+    while rig.session.poll_transmit(rig.now, conn, &mut out) > 0 {}
+    out
+}
+
+#[test]
+fn a_server_is_told_why_the_handshake_failed() {
+    let mut rig = layered();
+    let conn = rig.attempt();
+    rig.peer(conn).opaque = true;
+    rig.up(conn);
+    rig.session.handle_data(rig.now, conn, b"HTTP/1.1 400");
+    assert_eq!(last_words(&mut rig, conn), ALERT);
+    assert_eq!(last_words(&mut rig, conn), b"");
+}
+
+#[test]
+fn a_server_is_told_that_this_side_ends_the_connection() {
+    let end: [fn(&mut Rig); 3] = [
+        |rig| rig.session.reconnect(rig.now),
+        |rig| {
+            let later = rig.now + std::time::Duration::from_secs(60);
+            rig.session.handle_timeout(later);
+        },
+        |rig| rig.session.detach(rig.now, std::time::Duration::ZERO),
+    ];
+    for end in end {
+        let mut rig = layered();
+        let conn = handshake(&mut rig, 1000);
+        say(&mut rig, conn, &accepted(), 1000);
+        rig.connected();
+        end(&mut rig);
+        assert_eq!(last_words(&mut rig, conn), GOODBYE);
+        assert_eq!(last_words(&mut rig, conn), b"");
+    }
+}
+
+/// The last request goes out in the same call as the end that it was waited for with.
+#[test]
+fn nothing_follows_the_last_words() {
+    let mut rig = layered();
+    let conn = handshake(&mut rig, 1000);
+    say(&mut rig, conn, &accepted(), 1000);
+    rig.connected();
+    rig.session
+        .close(rig.now, std::time::Duration::from_secs(5));
+    let asked = turned(&last_words(&mut rig, conn));
+    rig.session.handle_data(
+        rig.now,
+        conn,
+        &turned(&Rig::frame(Xid(1), 0x100, zk_proto::ErrorCode::OK, &[])),
+    );
+    assert!(!asked.is_empty());
+    assert_eq!(last_words(&mut rig, conn), GOODBYE);
+}
+
+/// Nobody who does not fetch them makes a session keep more and more of them.
+#[test]
+fn few_last_words_are_kept() {
+    let mut rig = layered();
+    let mut conns = Vec::new();
+    for _ in 0..20 {
+        let conn = rig.attempt();
+        rig.session.handle_connected(rig.now, conn);
+        rig.session.handle_data(rig.now, conn, SERVER_HELLO);
+        rig.session.reconnect(rig.now);
+        rig.now += std::time::Duration::from_secs(60);
+        rig.session.handle_timeout(rig.now);
+        conns.push(conn);
+    }
+    let kept = conns.iter().filter(|conn| {
+        let mut out = Vec::new();
+        rig.session.poll_transmit(rig.now, **conn, &mut out) > 0
+    });
+    assert!((1..=4).contains(&kept.count()));
+}
+
+#[test]
+fn a_four_letter_word_goes_through_the_layer() {
+    let server = ServerAddr::new("a", 2181);
+    let factory = TurningFactory::default();
+    let new = || FourLetterWord::new(*b"ruok", server.clone(), Some(&factory)).expect("a layer");
+    let mut word = new();
+    let mut out = Vec::new();
+    assert_eq!(word.poll_transmit(&mut out), 0, "not connected");
+    word.handle_connected();
+    word.poll_transmit(&mut out);
+    assert_eq!(out, CLIENT_HELLO);
+    out.clear();
+    word.handle_data(SERVER_HELLO);
+    word.poll_transmit(&mut out);
+    assert_eq!(out, [FINISHED, &turned(b"ruok")].concat());
+    assert_eq!(word.poll_transmit(&mut out), 0);
+    word.handle_data(&turned(b"im"));
+    word.handle_data(&turned(b"ok"));
+    assert!(word.take_answer().is_none());
+    word.handle_disconnected(std::io::ErrorKind::UnexpectedEof);
+    assert_eq!(word.take_answer(), Some(Ok("imok".to_owned())));
+
+    // The server is told of a failure, and so is whoever asks.
+    let mut word = new();
+    word.handle_connected();
+    word.poll_transmit(&mut Vec::new());
+    word.handle_data(b"HTTP/1.1 400");
+    let mut out = Vec::new();
+    word.poll_transmit(&mut out);
+    assert_eq!(out, ALERT);
+    let failed = LinkError::Layer(LayerError::new("not our kind of server"));
+    assert_eq!(word.take_answer(), Some(Err(failed)));
+
+    let broken = TurningFactory {
+        broken: true,
+        ..TurningFactory::default()
+    };
+    let failed = FourLetterWord::new(*b"ruok", server, Some(&broken)).map(drop);
+    let expected = LinkError::Layer(LayerError::new("no certificate"));
+    assert_eq!(failed, Err(expected));
+}
+
+#[test]
+fn who_answers_a_four_letter_word_is_told() {
+    let asked = |answer: &[u8], end| {
+        let server = ServerAddr::new("a", 2181);
+        let mut word = FourLetterWord::new(*b"ruok", server, None).expect("no layer");
+        word.handle_connected();
+        word.handle_data(answer);
+        word.handle_disconnected(end);
+        word.take_answer().expect("it is over")
+    };
+    let eof = std::io::ErrorKind::UnexpectedEof;
+    let reset = std::io::ErrorKind::ConnectionReset;
+    assert_eq!(asked(b"imok", eof), Ok("imok".to_owned()));
+    assert_eq!(asked(b"imok", reset), Err(LinkError::Io(reset)));
+    let alert = [0x15, 3, 3, 0, 2, 2, 10];
+    let expected = LinkError::NotZooKeeper(Stranger::Tls);
+    assert_eq!(asked(&alert, eof), Err(expected.clone()));
+    assert_eq!(asked(&alert, reset), Err(expected));
+    let expected = LinkError::NotZooKeeper(Stranger::Http);
+    assert_eq!(asked(b"HTTP/1.1 400 Bad Request", eof), Err(expected));
+    let long = vec![b'x'; FourLetterWord::MAX_ANSWER + 1];
+    let too_long = LinkError::Io(std::io::ErrorKind::InvalidData);
+    assert_eq!(asked(&long, eof), Err(too_long));
 }

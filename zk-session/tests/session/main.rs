@@ -26,3 +26,4 @@ mod restore;
 mod servers;
 mod truth;
 mod watches;
+mod wires;
