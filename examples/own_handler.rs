@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use zk::own_loop::{Answer, OwnHandler, OwnLoop, Resolver, Wanted, clock};
-use zk::session::{Action, ConnId, SaslError, Session};
+use zk::session::{Action, ConnId, Flow, SaslError, Session};
 use zk::{BackoffPolicy, Client, ClientId, Core, Handler, Listen, StartError};
 
 #[path = "parts/link.rs"]
 mod link;
 
-use link::{Link, READ};
+use link::Link;
 
 /// The way to the loop, from other threads.
 #[derive(Clone)]
@@ -94,7 +94,6 @@ struct MyLoop {
     letters: Receiver<Letter>,
     resolver: Arc<Resolver>,
     clients: Vec<Served>,
-    buffer: Vec<u8>,
 }
 
 /// All sockets have this one: a loop with many clients gives each a token, and keeps account of
@@ -115,14 +114,13 @@ impl MyLoop {
             thread,
         };
         let resolver = Resolver::on_threads();
-        let (clients, buffer) = (Vec::new(), vec![0; READ]);
+        let clients = Vec::new();
         Ok(Self {
             poll,
             door,
             letters,
             resolver,
             clients,
-            buffer,
         })
     }
 
@@ -141,7 +139,7 @@ impl MyLoop {
             }
             let mut until = next_tick;
             for client in &mut self.clients {
-                client.serve(&self.resolver, &self.door, &mut self.buffer);
+                client.serve(&self.resolver, &self.door);
                 until = until.min(client.deadline.unwrap_or(until));
             }
             self.clients.retain(|client| !client.core.is_finished());
@@ -197,7 +195,7 @@ impl MyLoop {
 
 impl Served {
     /// Does what is possible now. Events stay in the core: it brings them to whom they concern.
-    fn serve(&mut self, resolver: &Arc<Resolver>, door: &Door, buffer: &mut [u8]) {
+    fn serve(&mut self, resolver: &Arc<Resolver>, door: &Door) {
         let Self {
             core,
             links,
@@ -225,11 +223,9 @@ impl Served {
                         }
                         Action::Disconnect { conn, .. } => {
                             names.retain(|(other, ..)| *other != conn);
-                            for link in links.iter_mut().filter(|link| link.conn == conn) {
-                                // A socket that is full does not get what is left.
-                                let _ = link.write();
+                            if let Some(place) = links.iter().position(|it| it.conn == conn) {
+                                links.remove(place).close(session, clock::now());
                             }
-                            links.retain(|link| link.conn != conn);
                         }
                         Action::Sasl { conn, .. } => {
                             let error = SaslError::new("this loop does no I/O for mechanisms");
@@ -237,7 +233,7 @@ impl Served {
                         }
                     }
                 }
-                if !go_on(session, links, buffer) {
+                if !go_on(session, links) {
                     return session.poll_timeout();
                 }
             }
@@ -246,18 +242,12 @@ impl Served {
 }
 
 /// Goes on with all connections of a client. `true`: something was possible.
-fn go_on(session: &mut Session, links: &mut Vec<Link>, buffer: &mut [u8]) -> bool {
+fn go_on(session: &mut Session, links: &mut Vec<Link>) -> bool {
     let mut any = false;
-    links.retain_mut(|link| match link.go_on(session, clock::now(), buffer) {
-        Ok(more) => {
-            any |= more;
-            true
-        }
-        Err(error) => {
-            session.handle_disconnected(clock::now(), link.conn, error.kind());
-            any = true;
-            false
-        }
+    links.retain_mut(|link| {
+        let flow = link.go_on(session, clock::now);
+        any |= flow != Flow::Idle;
+        flow != Flow::Over
     });
     any
 }

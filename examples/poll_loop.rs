@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Registry, Token};
 use zk::BackoffPolicy;
 use zk::proto::{Acl, Chroot, CreateMode, Reply, Request, parse_hosts};
-use zk::session::{Action, Call, Config, Event, Session, State};
+use zk::session::{Action, Call, Config, Event, Flow, Session, State};
 
 #[path = "parts/link.rs"]
 mod link;
 
-use link::{Link, READ};
+use link::Link;
 
 const SESSIONS: usize = 3;
 /// Too much for one write to a socket, and for one read.
@@ -71,10 +71,9 @@ fn run(hosts: &str) -> Result<bool, Box<dyn Error>> {
 
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(64);
-    let mut buffer = vec![0; READ];
     loop {
         for peer in peers.iter_mut().filter(|peer| peer.is_ready()) {
-            peer.serve(poll.registry(), &mut buffer);
+            peer.serve(poll.registry());
         }
         let left = peers.iter().filter(|peer| !peer.session.is_finished());
         let Some(next) = left
@@ -135,7 +134,7 @@ impl Peer {
 
     /// The six steps of the `zk-session` crate's front page, until there is nothing left to do but
     /// to wait.
-    fn serve(&mut self, registry: &Registry, buffer: &mut [u8]) {
+    fn serve(&mut self, registry: &Registry) {
         self.is_woken = false;
         self.session.handle_timeout(Instant::now());
         loop {
@@ -147,18 +146,11 @@ impl Peer {
             }
             let mut any = false;
             let session = &mut self.session;
-            self.links
-                .retain_mut(|link| match link.go_on(session, Instant::now(), buffer) {
-                    Ok(more) => {
-                        any |= more;
-                        true
-                    }
-                    Err(error) => {
-                        session.handle_disconnected(Instant::now(), link.conn, error.kind());
-                        any = true;
-                        false
-                    }
-                });
+            self.links.retain_mut(|link| {
+                let flow = link.go_on(session, Instant::now);
+                any |= flow != Flow::Idle;
+                flow != Flow::Over
+            });
             if !any {
                 return;
             }
@@ -188,14 +180,10 @@ impl Peer {
                         .handle_disconnected(Instant::now(), conn, e.kind()),
                 }
             }
-            Action::Disconnect { conn, abort } => {
-                let Some(place) = self.links.iter().position(|link| link.conn == conn) else {
-                    return;
-                };
-                let mut link = self.links.remove(place);
-                if !abort {
-                    // What is left is short. A socket that is full does not get it.
-                    let _ = link.write();
+            Action::Disconnect { conn, .. } => {
+                if let Some(place) = self.links.iter().position(|link| link.conn == conn) {
+                    let link = self.links.remove(place);
+                    link.close(&mut self.session, Instant::now());
                 }
             }
             Action::Sasl { .. } => unreachable!("no mechanism is configured"),

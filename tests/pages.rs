@@ -1,4 +1,5 @@
-//! `docs/from-kazoo.md` is whole. That its lines compile is a matter of the facade's doc tests.
+//! `docs/from-kazoo.md` is whole, and the README has what examples have. That their lines compile is a
+//! matter of the facade's doc tests.
 
 /// What kazoo's users call: of the client, its results, its recipes.
 const CALLS: &str = "\
@@ -34,4 +35,16 @@ fn every_call_of_kazoo_is_on_the_page() {
         .filter(|call| !said.iter().any(|line| line.contains(call)))
         .collect();
     assert!(missing.is_empty(), "not on the page: {missing:?}");
+}
+
+/// The loop in the README is the one that is run, and no longer than is said of it.
+#[test]
+fn the_loop_on_the_front_page_is_the_example() {
+    let example = include_str!("../examples/embedding.rs");
+    let start = example.find("fn drive(").unwrap();
+    let length = example[start..].find("\n}\n").unwrap();
+    let code = &example[start..start + length + 2];
+    assert!(include_str!("../README.md").contains(code));
+    let lines = code.lines().filter(|line| line.trim().len() > 3);
+    assert!(lines.count() <= 20);
 }

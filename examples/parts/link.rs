@@ -1,25 +1,20 @@
 //! A connection of a session, on a `mio` socket that never blocks: what `poll_loop` and
 //! `own_handler` have in common.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use zk::session::{ConnId, Session};
-
-/// What is read at once. Of a frame that lacks more, the rest is read straight into its place.
-pub(crate) const READ: usize = 64 << 10;
-/// Bytes that may wait here to be written; the rest waits in the session.
-const WRITE: usize = 64 << 10;
+use zk::session::{ConnId, Flow, Session, Wire};
 
 pub(crate) struct Link {
     pub(crate) conn: ConnId,
-    stream: TcpStream,
-    is_up: bool,
-    out: Vec<u8>,
-    written: usize,
+    /// Until it is connected.
+    connecting: Option<TcpStream>,
+    /// After that.
+    wire: Wire<TcpStream>,
 }
 
 impl Link {
@@ -32,103 +27,45 @@ impl Link {
     ) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let (is_up, out, written) = (false, Vec::new(), 0);
+        let (connecting, wire) = (Some(stream), Wire::new());
         Ok(Self {
             conn,
-            stream,
-            is_up,
-            out,
-            written,
+            connecting,
+            wire,
         })
     }
 
-    /// Goes on with what is possible now. `true`: something was, so that more may be. After an
-    /// error the connection is of no use, and the session is to be told.
-    ///
-    /// `mio` tells of changes only: whoever does not go on until nothing is possible is not woken.
-    pub(crate) fn go_on(
-        &mut self,
-        session: &mut Session,
-        now: Instant,
-        buffer: &mut [u8],
-    ) -> io::Result<bool> {
-        if !self.is_up {
-            if let Some(error) = self.stream.take_error()? {
-                return Err(error);
+    /// Goes on with what is possible now. `mio` tells of changes only: whoever does not go on until
+    /// nothing is possible is not woken.
+    pub(crate) fn go_on(&mut self, session: &mut Session, now: impl Fn() -> Instant) -> Flow {
+        if let Some(stream) = self.connecting.take() {
+            match is_up(&stream) {
+                Ok(false) => {
+                    self.connecting = Some(stream);
+                    return Flow::Idle;
+                }
+                up => {
+                    let up = up.map(|_| stream);
+                    self.wire.open(session, now(), self.conn, up);
+                }
             }
-            match self.stream.peer_addr() {
-                Ok(_) => self.stream.set_nodelay(true)?,
-                Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
-                Err(error) => return Err(error),
-            }
-            self.is_up = true;
-            session.handle_connected(now, self.conn);
         }
-        let wrote = self.send(session, now)?;
-        // `wants_read` asks to leave bytes where they are while events pile up.
-        let read = session.wants_read(self.conn) && self.receive(session, now, buffer)?;
-        Ok(wrote || read)
+        self.wire.turn(session, now)
     }
 
-    /// Fetches bytes while they can be written. A socket takes a part of them, or none.
-    fn send(&mut self, session: &mut Session, now: Instant) -> io::Result<bool> {
-        let mut wrote = false;
-        loop {
-            while self.out.len() < WRITE && session.poll_transmit(now, self.conn, &mut self.out) > 0
-            {
-            }
-            if !self.write()? || self.out.is_empty() {
-                return Ok(wrote);
-            }
-            wrote = true;
-            self.out.drain(..self.written);
-            self.written = 0;
-        }
+    /// Ends it: what is left is short, and goes out unless the socket is full.
+    pub(crate) fn close(mut self, session: &mut Session, now: Instant) {
+        self.wire.close(session, now, self.conn);
     }
+}
 
-    /// `false`: the socket is full.
-    pub(crate) fn write(&mut self) -> io::Result<bool> {
-        while self.written < self.out.len() {
-            match self.stream.write(&self.out[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
+fn is_up(stream: &TcpStream) -> io::Result<bool> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
     }
-
-    /// Reads once. A large reply goes where it will stay.
-    fn receive(
-        &mut self,
-        session: &mut Session,
-        now: Instant,
-        buffer: &mut [u8],
-    ) -> io::Result<bool> {
-        let is_large = session.read_hint(self.conn) > READ;
-        let mut lent = is_large.then(|| session.lend(self.conn)).flatten();
-        let room = match &mut lent {
-            Some(lent) => lent.unfilled(),
-            None => buffer,
-        };
-        let count = loop {
-            match self.stream.read(room) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => break count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break 0,
-                Err(error) => return Err(error),
-            }
-        };
-        match lent {
-            Some(mut lent) => {
-                lent.advance(count);
-                session.handle_lent(now, self.conn, lent);
-            }
-            // Nothing is no news.
-            None => session.handle_data(now, self.conn, &buffer[..count]),
-        }
-        Ok(count > 0)
+    match stream.peer_addr() {
+        Ok(_) => stream.set_nodelay(true).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -11,8 +11,9 @@ use super::{cluster, example};
 use crate::support::wait_until;
 
 /// The examples, the features that they need, and what they say at their end.
-const EXAMPLES: [(&str, &str, &str); 3] = [
+const EXAMPLES: [(&str, &str, &str); 4] = [
     ("custom_loop", "", "Confirmed"),
+    ("embedding", "", "Confirmed"),
     ("own_handler", "own-loop", "the loop has ended"),
     ("poll_loop", "", "[session 2] lost: Closed"),
 ];
@@ -41,7 +42,7 @@ fn loops_of_ones_own_end_when_their_server_is_killed() {
         let server = Server::builder().quiet().start().unwrap();
         let first = Matcher::any().opcode(if name == "poll_loop" {
             OpCode::GET_DATA
-        } else if name == "custom_loop" {
+        } else if ["custom_loop", "embedding"].contains(&name) {
             OpCode::CREATE2
         } else {
             OpCode::SET_DATA
