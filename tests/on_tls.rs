@@ -46,6 +46,14 @@ macro_rules! mount_part {
                     closing_sends_what_was_submitted_before
                     closing_while_the_connection_is_away_reaches_the_next
                 }
+                commands {
+                    long_answers_are_whole
+                    silence_is_given_up
+                    the_connected_server_is_asked
+                    the_version_is_known
+                    words_are_answered
+                    words_without_an_answer_are_told
+                }
                 data {
                     half_a_mebibyte_is_fine
                     null_is_not_empty

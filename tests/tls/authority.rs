@@ -48,11 +48,22 @@ impl Authority {
     }
 
     pub(crate) fn issue_until(&self, common_name: &str, names: &[&str], year: i32) -> Identity {
+        self.sign(&[(DnType::CommonName, common_name)], names, year)
+    }
+
+    /// One for whoever has these names, the widest of them first.
+    pub(crate) fn issue_to(&self, subject: &[(DnType, &str)]) -> Identity {
+        self.sign(subject, &[], 4000)
+    }
+
+    fn sign(&self, names_of_it: &[(DnType, &str)], names: &[&str], year: i32) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         let subject = &mut params.distinguished_name;
         *subject = rcgen::DistinguishedName::new();
-        subject.push(DnType::CommonName, common_name);
+        for (kind, value) in names_of_it {
+            subject.push(kind.clone(), *value);
+        }
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().unwrap();

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use zk::Handler;
-use zk_handler_smol::SmolHandler;
-use zk_handler_tokio::TokioHandler;
-use zk_testkit::{ClientAuth, Version as Release};
+use zk_testkit::ClientAuth;
 use zk_tls::Version;
 
-use super::{Authority, HERE, TlsServer, at, connect, lose_connection, shows, threads, trusting};
+use super::{Authority, HERE, TlsServer, at, connect, handlers, shows, threads, trusting};
 use crate::support::Place;
 
 pub(super) fn every_handler_speaks_tls(place: Place) {
@@ -16,17 +13,7 @@ pub(super) fn every_handler_speaks_tls(place: Place) {
     let own = authority.issue("server", &HERE);
     let server = TlsServer::start(place, &own, &authority, ClientAuth::None);
     let tls = trusting(&authority).build().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let handlers: [Arc<dyn Handler>; 3] = [
-        threads(),
-        Arc::new(TokioHandler::new(runtime.handle().clone())),
-        Arc::new(SmolHandler::new()),
-    ];
-    for (number, handler) in handlers.into_iter().enumerate() {
+    for (number, handler) in handlers().into_iter().enumerate() {
         let client = connect(&at(server.secure(), &tls), handler);
         let path = format!("/everyday-{number}");
         client.create(&path, b"first").wait().unwrap();
@@ -63,11 +50,6 @@ pub(super) fn a_client_shows_its_certificate(place: Place) {
         let tls = tls.max_version(highest).build().unwrap();
         let client = connect(&at(server.secure(), &tls), threads());
         client.sync("/").wait().unwrap();
-        if let Place::Real(zk_testkit::Version::V3_9) = place {
-            let known = client.who_am_i().wait().unwrap();
-            let alice = known.iter().find(|known| known.scheme == "x509");
-            assert_eq!(alice.unwrap().user, "CN=alice");
-        }
         client.close().wait().unwrap();
     }
     // Who may have a certificate may have none.
@@ -95,37 +77,6 @@ pub(super) fn large_data_passes_in_both_versions(place: Place) {
             assert_eq!(read.wait().unwrap().0, *data);
         }
         client.delete("/large").wait().unwrap();
-        client.close().wait().unwrap();
-    }
-}
-
-pub(super) fn sessions_of_tls_are_resumed(place: Place) {
-    let authority = Authority::new("servers");
-    let own = authority.issue("server", &HERE);
-    let server = TlsServer::start(place, &own, &authority, ClientAuth::None);
-    for version in [Version::V1_3, Version::V1_2] {
-        let tls = trusting(&authority)
-            .min_version(version)
-            .max_version(version)
-            .build()
-            .unwrap();
-        let client = connect(&at(server.secure(), &tls), threads());
-        let session = client.client_id();
-        for _ in 0..3 {
-            lose_connection(&client);
-        }
-        assert_eq!(client.client_id(), session);
-        let handshakes = (tls.handshakes().full, tls.handshakes().resumed);
-        // 3.9 begins every connection with nothing in mind.
-        let forgets = matches!(place, Place::Real(release) if release >= Release::V3_9);
-        let expected = if forgets { (4, 0) } else { (1, 3) };
-        assert_eq!(handshakes, expected, "{version:?}");
-        client.close().wait().unwrap();
-
-        let tls = trusting(&authority).resumption(0).build().unwrap();
-        let client = connect(&at(server.secure(), &tls), threads());
-        lose_connection(&client);
-        assert_eq!(tls.handshakes().resumed, 0);
         client.close().wait().unwrap();
     }
 }

@@ -6,22 +6,28 @@
 
 pub(crate) mod authority;
 mod everyday;
+mod identity;
 mod in_memory;
+mod parting;
 mod reload;
+mod resumption;
+mod words;
 mod wrong;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use authority::{Authority, Folder, HERE, Identity};
 use zk::threads::ThreadsHandler;
 use zk::{Builder, Client, Handler};
+use zk_handler_smol::SmolHandler;
+use zk_handler_tokio::TokioHandler;
 use zk_server::{Acceptor, Certificates};
 use zk_testkit::{ClientAuth, Cluster, Options};
 use zk_tls::{Tls, TlsBuilder};
 
-use crate::support::Place;
+use crate::support::{Place, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -48,7 +54,11 @@ impl TlsServer {
                     trust_store: folder.write("clients.pem", clients.pem()),
                     client_auth: auth,
                 };
-                Running::Real(Cluster::start(version, &Options::new().tls(tls)).unwrap())
+                let cluster = Cluster::start(version, &Options::new().tls(tls)).unwrap();
+                // A server opens this port after the other one, by which it was found to be up.
+                let secure = cluster.secure_address(0);
+                wait_until("the port for TLS", || TcpStream::connect(secure).is_ok());
+                Running::Real(cluster)
             }
             Place::Simulated(_) | Place::Secured(_) => panic!("these tests start servers"),
             Place::Embedded(release) => {
@@ -112,6 +122,23 @@ fn threads() -> Arc<dyn Handler> {
     Arc::new(ThreadsHandler::new())
 }
 
+/// One of each kind.
+fn handlers() -> Vec<Arc<dyn Handler>> {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    });
+    vec![
+        threads(),
+        Arc::new(TokioHandler::new(runtime.handle().clone())),
+        Arc::new(SmolHandler::new()),
+    ]
+}
+
 fn connect(builder: &Builder, handler: Arc<dyn Handler>) -> Client {
     builder.connect(handler).limit(LIMIT).wait().unwrap()
 }
@@ -153,7 +180,8 @@ tls! {
     everyday::every_handler_speaks_tls,
     everyday::a_client_shows_its_certificate,
     everyday::large_data_passes_in_both_versions,
-    everyday::sessions_of_tls_are_resumed,
+    identity::a_certificate_is_an_identity,
+    identity::names_are_written_as_java_writes_them,
     reload::a_renewed_certificate_is_shown_from_the_next_connection_on,
     wrong::a_plain_client_at_the_port_for_tls,
     wrong::a_client_with_tls_at_the_plain_port,
@@ -162,4 +190,8 @@ tls! {
     wrong::a_certificate_of_an_unknown_authority,
     wrong::a_client_without_the_certificate_that_is_wanted,
     wrong::a_client_with_a_certificate_that_is_not_taken,
+    resumption::sessions_of_tls_are_resumed,
+    resumption::what_servers_give_to_be_remembered,
+    words::a_word_at_the_wrong_port_is_told,
+    words::words_are_answered_by_way_of_tls,
 }

@@ -43,6 +43,28 @@
 //! | the connection is cut in the middle of the handshake | `Layer`, `Truncated` |
 //! | bytes that were changed on the way | `Layer`, `Violation` |
 //!
+//! # Resumption
+//!
+//! What a server gives out at one connection, a ticket or the number of a TLS session, is kept and
+//! offered at the next; where the server takes it, neither side works with its private key.
+//!
+//! | server | TLS 1.2 | TLS 1.3 |
+//! |---|---|---|
+//! | ZooKeeper 3.8 | resumed | resumed |
+//! | ZooKeeper 3.9 | every handshake is a full one | every handshake is a full one |
+//! | `zk-server` | resumed | resumed |
+//!
+//! Servers of 3.9 give tickets and numbers like all others, and do not know them again: they make an
+//! SSL context for each connection (`NettyServerCnxnFactory.initSSL`, which calls
+//! `ClientX509Util.createNettySslContextForServer`), while those of 3.8 share one. There is nothing
+//! that a client could do about it.
+//!
+//! # How connections end
+//!
+//! A server is told: of a handshake that failed here by the alert that says why, and of a connection
+//! that this side ends by `close_notify`. That is written if the socket takes it at once, and never
+//! waited for. In the middle of a handshake nothing is said.
+//!
 //! # For users of kazoo
 //!
 //! | kazoo | here |
