@@ -50,6 +50,11 @@ impl Write for Stream {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test begins at some moment")]
+fn start() -> Instant {
+    Instant::now()
+}
+
 fn session(now: Instant) -> (Session, ConnId) {
     let config = Config::builder(vec![ServerAddr::new("a", 2181)]);
     let mut session = Session::new(config.build().expect("a server"), [1; 32], now);
@@ -80,18 +85,13 @@ fn open(session: &mut Session, now: Instant, conn: ConnId) -> Wire<Stream> {
     wire
 }
 
-#[expect(clippy::disallowed_methods, reason = "an anchor, whatever its value")]
-fn anchor() -> Instant {
-    Instant::now()
-}
-
 fn stream(wire: &mut Wire<Stream>) -> &mut Stream {
     wire.stream_mut().expect("it is up")
 }
 
 #[test]
 fn a_stream_that_could_not_be_had_is_told() {
-    let now = anchor();
+    let now = start();
     let (mut session, conn) = session(now);
     let refused = Err(ErrorKind::ConnectionRefused.into());
     let mut wire = Wire::<Stream>::default();
@@ -106,7 +106,7 @@ fn a_stream_that_could_not_be_had_is_told() {
 
 #[test]
 fn bytes_go_both_ways_however_they_are_cut() {
-    let now = anchor();
+    let now = start();
     let (mut session, conn) = session(now);
     let mut wire = open(&mut session, now, conn);
     assert_eq!(wire.turn(&mut session, || now), Flow::Idle, "it is full");
@@ -145,7 +145,7 @@ fn bytes_go_both_ways_however_they_are_cut() {
 
 #[test]
 fn a_stream_that_ends_or_breaks_is_over() {
-    let now = anchor();
+    let now = start();
     let ends: [fn(&mut Stream); 4] = [
         |stream| stream.reads.push_back(Ok(Vec::new())),
         |stream| {
@@ -171,7 +171,7 @@ fn a_stream_that_ends_or_breaks_is_over() {
 /// A socket that blocks answers so when its timeout has passed, by a name that depends on the system.
 #[test]
 fn a_timeout_is_no_failure() {
-    let now = anchor();
+    let now = start();
     for kind in [ErrorKind::WouldBlock, ErrorKind::TimedOut] {
         let (mut session, conn) = session(now);
         let mut wire = open(&mut session, now, conn);
@@ -182,7 +182,7 @@ fn a_timeout_is_no_failure() {
 
 #[test]
 fn what_is_left_goes_out_before_the_end() {
-    let now = anchor();
+    let now = start();
     let (mut session, conn) = session(now);
     let mut wire = open(&mut session, now, conn);
     stream(&mut wire).reads.push_back(Ok(accepted()));
@@ -209,7 +209,7 @@ fn what_is_left_goes_out_before_the_end() {
 
 #[test]
 fn actions_are_carried_out() {
-    let now = anchor();
+    let now = start();
     let config = Config::builder(vec![ServerAddr::new("a", 2181)]);
     let mut session = Session::new(config.build().expect("a server"), [1; 32], now);
     let mut wire = Wire::new();
@@ -230,5 +230,8 @@ fn actions_are_carried_out() {
     wire.follow(&mut session, || later, &mut connect);
     assert!(wire.stream().is_none());
     assert_eq!(asked, [("a:2181".to_owned(), 0), ("a:2181".to_owned(), 1)]);
+    // While events wait there is no time to lose.
+    assert_eq!(session.time_left(later), Some(Duration::ZERO));
+    while session.poll_event().is_some() {}
     assert_eq!(session.time_left(later), None);
 }
