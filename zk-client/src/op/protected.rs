@@ -63,7 +63,7 @@ impl Mark {
             return Ok(None);
         }
         if !self.sequential {
-            let stat = client.exists(&self.path).as_new_as(freshness);
+            let stat = client.exists(&self.path).with_freshness(freshness);
             let stat = stat.past_bounds().until(deadline).await?;
             let session = client.client_id().map(|(id, _)| id);
             return Ok(stat
@@ -72,7 +72,7 @@ impl Mark {
         }
         let (parent, prefix) = split(&self.path);
         let above = if parent.is_empty() { "/" } else { parent };
-        let children = client.get_children(above).as_new_as(freshness);
+        let children = client.get_children(above).with_freshness(freshness);
         let children = match children.past_bounds().until(deadline).await {
             Err(Error::NoNode) => return Ok(None),
             children => children?,

@@ -329,7 +329,7 @@ impl<'a, R: ReadKind> Op<'a, Read<'a, R>> {
     }
 
     /// Sees a state that is as new.
-    pub(crate) fn as_new_as(self, freshness: Freshness) -> Self {
+    pub(crate) fn with_freshness(self, freshness: Freshness) -> Self {
         self.refine(|read| read.freshness = freshness)
     }
 
