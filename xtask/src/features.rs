@@ -77,7 +77,8 @@ fn choices_of(features: &[&str]) -> Vec<String> {
 
 /// Where code may be there because a feature is not: it stands in for what the feature adds, as an
 /// error that names what is missing, or as a type that has no values.
-const STAND_INS: [&str; 4] = [
+const STAND_INS: [&str; 5] = [
+    "zk-server/src/bin/zk-server.rs",
     "zk-server/src/tcp/security.rs",
     "zk-tls/src/pem.rs",
     "zk-tls/src/provider.rs",

@@ -48,6 +48,8 @@ pub(crate) struct Run {
     written: Arc<Cell<u64>>,
     outcome: Arc<Cell<Outcome>>,
     presence: Arc<Cell<Presence>>,
+    /// Somebody waits for what becomes of the node.
+    is_ending: bool,
 }
 
 struct Keeper {
@@ -90,6 +92,7 @@ impl Run {
             written: Arc::new(Cell::new(0)),
             outcome: Arc::new(Cell::new(Outcome::Making)),
             presence,
+            is_ending: false,
         };
         let keeper = Keeper {
             weak: client.downgrade(),
@@ -144,10 +147,11 @@ impl Run {
     }
 
     /// Ends it, and waits until the node is gone.
-    pub(crate) async fn end(self) -> Result<bool, Error> {
+    pub(crate) async fn end(mut self) -> Result<bool, Error> {
         let outcome = self.outcome();
-        // Deletes at once what is there.
+        // Deletes at once what is there. What the task sees only now it deletes, and tells.
         let deleted = self.delete();
+        self.is_ending = true;
         drop(self);
         let mut seen = Seen::default();
         loop {
@@ -178,6 +182,9 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
+        if self.is_ending {
+            return;
+        }
         if let Some(deleted) = self.delete() {
             deleted.detach();
         }
