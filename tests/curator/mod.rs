@@ -12,6 +12,7 @@ use zk::recipes::Lock;
 use zk::recipes::layout::LockLayout;
 use zk_testkit::Curator;
 
+use crate::peers::fleet::locks::{count, counted};
 use crate::peers::fleet::{self, LIMIT, Member, SESSION, stays_open, wait_for_children, worker};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/curator/Member.java");
@@ -41,24 +42,6 @@ impl Fleet<'_> {
         let lock = Lock::new(&client, "/lock").layout(LockLayout::Curator);
         (client, lock)
     }
-}
-
-/// Counts up under the lock, by a read and a write that are not one: whoever is not alone loses a
-/// count, and shows it by a version that is not the one it read.
-fn count(client: &Client, lock: &Lock, times: u32) {
-    for _ in 0..times {
-        let guard = lock.acquire().wait_timeout(LIMIT).unwrap();
-        let (data, stat) = client.get("/count").wait().unwrap();
-        let next: u32 = String::from_utf8_lossy(&data).parse().unwrap();
-        let set = client.set("/count", (next + 1).to_string());
-        set.version(stat.version).wait().unwrap();
-        guard.release().wait().unwrap();
-    }
-}
-
-fn counted(client: &Client) -> u32 {
-    let (data, _) = client.get("/count").synced().wait().unwrap();
-    String::from_utf8_lossy(&data).parse().unwrap()
 }
 
 /// No count is lost while programs of both hold one lock in turn.

@@ -8,7 +8,7 @@
 mod barriers;
 mod counters;
 mod leases;
-mod locks;
+pub(crate) mod locks;
 mod parties;
 mod queues;
 pub(crate) mod worker;

@@ -17,8 +17,8 @@ for n in range(40):
     tell(n)
 ";
 
-fn count(client: &Client, times: u32) {
-    let lock = Lock::new(client, "/lock").identifier("rust");
+/// The same in this process, under a lock of the layout that it is about.
+pub(crate) fn count(client: &Client, lock: &Lock, times: u32) {
     for _ in 0..times {
         let guard = lock.acquire().wait_timeout(LIMIT).unwrap();
         let (data, stat) = client.get("/count").wait().unwrap();
@@ -29,7 +29,11 @@ fn count(client: &Client, times: u32) {
     }
 }
 
-fn counted(client: &Client) -> u32 {
+fn lock(client: &Client) -> Lock {
+    Lock::new(client, "/lock").identifier("rust")
+}
+
+pub(crate) fn counted(client: &Client) -> u32 {
     let (data, _) = client.get("/count").synced().wait().unwrap();
     String::from_utf8_lossy(&data).parse().unwrap()
 }
@@ -40,7 +44,7 @@ fn both_hold_a_lock_in_turn(fleet: &Fleet<'_>) {
     client.create("/count", "0").wait().unwrap();
     let (mut python, mut rust) = (fleet.python(), fleet.rust());
     let (one, other) = (python.begin(COUNT), rust.begin("count /lock 40"));
-    count(&client, 40);
+    count(&client, &lock(&client), 40);
     python.end(one);
     rust.end(other);
     assert_eq!(counted(&client), 120);
@@ -63,7 +67,7 @@ fn a_killed_holder_leaves_the_lock_to_the_other(fleet: &Fleet<'_>) {
         let after = counted(&client);
         assert!(told.len() >= 5 && after >= before);
         // The lock is free again when the session of the victim has ended; what it did is whole.
-        count(&client, 10);
+        count(&client, &lock(&client), 10);
         assert_eq!(counted(&client), after + 10);
     }
     wait_for_children(&client, "/lock", 0);
