@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How long a server may take to accept, and then to answer: longer than a machine may be busy with
 /// other things.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a member is at the moment, as the word `srvr` tells it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -71,9 +71,18 @@ fn field<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
 /// What the socket says; [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`] when the
 /// server does not accept or does not go on answering for 20 seconds, as one that is paused.
 pub fn four_letter(address: SocketAddr, word: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    four_letter_within(PATIENCE, address, word)
+}
+
+/// Like [`four_letter`], with a limit on each wait.
+pub(crate) fn four_letter_within(
+    limit: Duration,
+    address: SocketAddr,
+    word: &str,
+) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
     stream.write_all(word.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

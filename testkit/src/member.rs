@@ -9,7 +9,7 @@ use std::{fs, io};
 
 use crate::dist::Dist;
 use crate::error::Error;
-use crate::four_letter::{Mode, four_letter, release_from_srvr};
+use crate::four_letter::{Mode, PATIENCE, four_letter, four_letter_within, release_from_srvr};
 use crate::log::tail;
 use crate::ports::Port;
 use crate::process::Process;
@@ -17,6 +17,16 @@ use crate::wait::eventually;
 
 /// How many lines of the log an error carries.
 const EXCERPT: usize = 25;
+
+/// How long a server that is being started is first waited for to answer.
+const SOON: Duration = Duration::from_millis(500);
+
+fn silent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
+    )
+}
 
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -66,12 +76,19 @@ impl Member {
 
     /// Waits until the member serves as part of a quorum, and checks what it is.
     pub(crate) fn wait(&self, limit: Duration, release: &str) -> Result<Mode, Error> {
+        // A word that comes while a server starts may stay without an answer: it is asked again soon,
+        // on a machine that is busy less and less soon.
+        let mut patience = SOON;
         let served = eventually(limit, || {
             if !self.is_running() {
                 let (member, log) = (self.index, self.log_tail(EXCERPT));
                 return Some(Err(Error::Ended { member, log }));
             }
-            let answer = four_letter(self.address(), "srvr").ok()?;
+            let asked = four_letter_within(patience, self.address(), "srvr");
+            if asked.as_ref().is_err_and(|error| silent(error)) {
+                patience = PATIENCE.min(2 * patience);
+            }
+            let answer = asked.ok()?;
             // A member that serves reads only is still waiting for the others.
             let mode = Mode::from_srvr(&answer).filter(|mode| *mode != Mode::ReadOnly)?;
             Some(Ok((

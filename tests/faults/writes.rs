@@ -1,7 +1,7 @@
 //! Pipelined writes while servers are killed and restarted: what was said of each is true.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use zk::{AsyncResult, Client, Error, Outcome};
@@ -10,6 +10,8 @@ use zk_testkit::{Cluster, Options, Version};
 use super::{client, close_clean, cluster, surely};
 
 const WINDOW: usize = 200;
+/// So many writes are acknowledged between two kills.
+const BETWEEN: usize = 1_000;
 const TIMEOUT: Duration = Duration::from_secs(6);
 
 pub(super) fn no_acknowledged_write_is_lost_alone(version: Version) {
@@ -31,10 +33,14 @@ fn run(cluster: &Cluster, kills: usize) {
     surely(&client, client.ensure_path("/writes"))
         .wait()
         .unwrap();
-    let over = AtomicBool::new(false);
+    let (over, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
     let fates = std::thread::scope(|scope| {
-        let writer = scope.spawn(|| write(&client, &over));
+        let writer = scope.spawn(|| write(&client, &over, &acknowledged));
         for turn in 0..kills {
+            let so_far = acknowledged.load(Ordering::Relaxed);
+            wait_until("writes are acknowledged", || {
+                acknowledged.load(Ordering::Relaxed) >= so_far + BETWEEN
+            });
             let connected = client.server().and_then(|server| {
                 (0..cluster.len()).find(|m| cluster.address(*m).port() == server.port())
             });
@@ -49,9 +55,6 @@ fn run(cluster: &Cluster, kills: usize) {
         writer.join().unwrap()
     });
     check(&client, &fates);
-    for n in fates.keys() {
-        client.delete(&format!("/writes/{n}")).send().detach();
-    }
     close_clean(&client);
 }
 
@@ -80,25 +83,28 @@ fn fate(result: &Result<String, Error>) -> Fate {
 }
 
 /// Keeps a window of creates in flight; each name is used once.
-fn write(client: &Client, over: &AtomicBool) -> BTreeMap<u64, Fate> {
+fn write(client: &Client, over: &AtomicBool, acknowledged: &AtomicUsize) -> BTreeMap<u64, Fate> {
     let mut fates = BTreeMap::new();
     let mut window: VecDeque<(u64, AsyncResult<String>)> = VecDeque::new();
     let mut next = 0;
     let start = Instant::now();
-    // On a slow machine there is little time between two kills.
-    let enough = |next: u64| over.load(Ordering::Relaxed) && next > 5_000;
-    while !enough(next) || !window.is_empty() {
+    let enough = || over.load(Ordering::Relaxed);
+    while !enough() || !window.is_empty() {
         assert!(
             start.elapsed() < Duration::from_secs(300),
             "the writer does not end"
         );
-        while window.len() < WINDOW && !enough(next) {
+        while window.len() < WINDOW && !enough() {
             let path = format!("/writes/{next}");
             window.push_back((next, client.create(&path, b"x").send()));
             next += 1;
         }
         if let Some((n, result)) = window.pop_front() {
-            fates.insert(n, fate(&result.wait()));
+            let fate = fate(&result.wait());
+            if fate == Fate::Acknowledged {
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+            }
+            fates.insert(n, fate);
         }
     }
     fates
