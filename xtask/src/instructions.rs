@@ -3,9 +3,12 @@
 //! `benches/instructions.txt` lists what is counted, one scenario a line:
 //!
 //! ```text
-//! # package   bench         scenario   instructions an operation, at most
+//! # package   bench         scenario   instructions an operation
 //! zk-session  instructions  get        900
 //! ```
+//!
+//! More than 5 per cent above that is a failure. A change that makes a path dearer for a reason, or
+//! much cheaper, changes the list, too.
 //!
 //! The bench is a program of its own (`harness = false`) that takes a scenario and a number of
 //! operations. It is run for two numbers, and the difference counted: so its start costs nothing.
@@ -27,6 +30,9 @@ const LIST: &str = "benches/instructions.txt";
 const FEW: u64 = 1_000;
 const MANY: u64 = 11_000;
 
+/// Per cent that a count may differ from what is listed.
+const WITHIN: u64 = 5;
+
 pub(crate) fn instructions(workspace: &Workspace) -> Result<Done, Error> {
     let Some(list) = read(&workspace.root.join(LIST))? else {
         return Ok(Done::Passed("none listed".to_owned()));
@@ -35,20 +41,57 @@ pub(crate) fn instructions(workspace: &Workspace) -> Result<Done, Error> {
     let mut counted = 0;
     for line in list.lines().filter(|line| !line.starts_with('#')) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [package, bench, scenario, most] = words[..] else {
+        let [package, bench, scenario, listed] = words[..] else {
             continue;
         };
+        let listed: u64 = listed.parse().map_err(|_| Error::Unreadable {
+            program: LIST.to_owned(),
+            what: format!("no number of instructions: {line}"),
+        })?;
         let program = build(package, bench)?;
         let count = |operations| callgrind(&program, scenario, operations);
         let each = count(MANY)?.saturating_sub(count(FEW)?) / (MANY - FEW);
-        println!("{package} {scenario}: {each} instructions an operation, at most {most}");
+        let verdict = Verdict::of(each, listed);
+        println!(
+            "{package} {scenario}: {each} instructions an operation, listed {listed}{}",
+            verdict.remark()
+        );
         counted += 1;
-        broken += usize::from(most.parse().is_ok_and(|most: u64| each > most));
+        broken += usize::from(verdict == Verdict::Dearer);
     }
     if broken > 0 {
         return Err(Error::Rule(broken));
     }
     Ok(Done::Passed(format!("{counted} scenarios")))
+}
+
+/// How a count compares with what is listed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdict {
+    Dearer,
+    Same,
+    Cheaper,
+}
+
+impl Verdict {
+    fn of(each: u64, listed: u64) -> Self {
+        let (each, listed) = (each * 100, listed * 100);
+        if each > listed + listed / 100 * WITHIN {
+            Self::Dearer
+        } else if each < listed - listed / 100 * WITHIN {
+            Self::Cheaper
+        } else {
+            Self::Same
+        }
+    }
+
+    fn remark(self) -> &'static str {
+        match self {
+            Self::Dearer => ": more than 5 % too many",
+            Self::Same => "",
+            Self::Cheaper => "; list the new number, so that it stays",
+        }
+    }
 }
 
 /// Builds a bench and says where it is.
@@ -83,4 +126,17 @@ fn callgrind(program: &str, scenario: &str, operations: u64) -> Result<u64, Erro
         program: Path::new(program).display().to_string(),
         what: "no number of instructions".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Verdict;
+
+    #[test]
+    fn five_per_cent_more_are_too_many() {
+        assert_eq!(Verdict::of(2_100, 2_000), Verdict::Same);
+        assert_eq!(Verdict::of(2_101, 2_000), Verdict::Dearer);
+        assert_eq!(Verdict::of(1_900, 2_000), Verdict::Same);
+        assert_eq!(Verdict::of(1_899, 2_000), Verdict::Cheaper);
+    }
 }

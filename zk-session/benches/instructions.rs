@@ -1,6 +1,6 @@
 //! What one operation costs the session, without sockets and clocks: to be run under callgrind.
 //!
-//! Takes a scenario, `get` or `set`, and how many operations to carry out, a hundred in flight at
+//! Takes a scenario, `get`, `set` or `children`, and how many operations to carry out, a hundred in flight at
 //! a time. The peer copies replies that were made before, so nearly all that is counted is ours.
 
 use std::env;
@@ -29,6 +29,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 version: -1,
             },
             Reply::Stat(Stat::default()),
+        ),
+        "children" => (
+            Request::GetChildren {
+                path: "/config".into(),
+                watch: false,
+                with_stat: false,
+            },
+            Reply::Children((0..1_000).map(|n| format!("member-{n:010}")).collect()),
         ),
         _ => (
             Request::GetData {
