@@ -27,8 +27,8 @@ use crate::workspace::Workspace;
 const LIST: &str = "benches/instructions.txt";
 
 /// The two numbers of operations.
-const FEW: u64 = 1_000;
-const MANY: u64 = 11_000;
+const FEW: u64 = 500;
+const MANY: u64 = 2_500;
 
 /// Per cent that a count may differ from what is listed.
 const WITHIN: u64 = 5;
