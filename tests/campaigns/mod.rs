@@ -27,6 +27,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use zk::BackoffPolicy;
 use zk::threads::ThreadsHandler;
 use zk_testkit::Version;
 
@@ -49,6 +50,8 @@ const LONG: Duration = Duration::from_secs(30);
 const ROUND: Duration = Duration::from_secs(60);
 /// After each batch of creates: some hundred a second are enough, and nodes fill the servers.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long it may take to delete all nodes of a round.
+const TIDY: Duration = Duration::from_secs(300);
 
 fn variable<T: FromStr>(name: &str, default: T) -> T {
     match env::var(name) {
@@ -100,7 +103,9 @@ fn campaign(kind: Kind) {
         wait_until("the observer to be connected", || observer.connected());
         tally.ended += set.check(&watcher, &observer);
         tally.rounds += 1;
-        observer.delete(&root).recursive().wait().unwrap();
+        // An election may still come of the last fault.
+        let tidied = observer.retry(&BackoffPolicy::new(), observer.delete(&root).recursive());
+        tidied.timeout(TIDY).send().wait().unwrap();
     }
     let counts = writes.check(&observer);
     let contested = contest.end();
