@@ -28,6 +28,9 @@ pub(crate) enum Command {
         workload: Workload,
         /// How long, in seconds.
         seconds: f64,
+        /// By TLS; the certificate of the authority to be trusted is in this file.
+        #[arg(long, value_name = "FILE")]
+        tls: Option<PathBuf>,
     },
     /// Runs one workload by a raw loop: encoded frames out, replies counted.
     Raw {
@@ -52,6 +55,9 @@ pub(crate) enum Command {
         /// The port; the system picks one otherwise.
         #[arg(default_value_t = 0)]
         port: u16,
+        /// By TLS; the certificate of the authority that vouches for it is written to this file.
+        #[arg(long, value_name = "FILE")]
+        tls: Option<PathBuf>,
     },
     /// Runs the in-memory server on a port of 127.0.0.1 that it prints.
     Serve {
@@ -64,7 +70,7 @@ pub(crate) enum Command {
 #[derive(Debug, Parser)]
 pub(crate) struct Scale {
     pub(crate) what: Crowd,
-    /// How many of them; 10,000 sessions, 1,000,000 watches, 5,000 clients otherwise.
+    /// How many of them; 10,000 sessions, 1,000,000 watches, 5,000 clients, 1,000 handshakes otherwise.
     #[arg(long)]
     pub(crate) count: Option<usize>,
     /// What drives the clients.
@@ -81,6 +87,8 @@ pub(crate) enum Crowd {
     Watches,
     /// Clients whose server is restarted: attempts and sessions a second while they come back.
     Storm,
+    /// Sessions one after the other, plain, by TLS, and by TLS that is resumed.
+    Handshakes,
 }
 
 #[derive(Debug, Parser)]
@@ -100,6 +108,9 @@ pub(crate) struct Table {
     /// Handlers; all of them otherwise.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) handlers: Vec<HandlerName>,
+    /// Measures each handler by TLS, too. Only against the stub.
+    #[arg(long, conflicts_with = "hosts")]
+    pub(crate) tls: bool,
     /// Another client, called as PROGRAM HOST:PORT WORKLOAD SECONDS.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) extra: Vec<PathBuf>,

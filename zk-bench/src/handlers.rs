@@ -9,6 +9,7 @@ use zk_client::{Builder, Client, Handler, block_on};
 use zk_handler_smol::SmolHandler;
 use zk_handler_threads::ThreadsHandler;
 use zk_handler_tokio::TokioHandler;
+use zk_tls::Tls;
 
 use crate::args::HandlerName;
 use crate::error::Error;
@@ -17,14 +18,14 @@ use crate::nodes::SESSION_TIMEOUT;
 /// Runs `work` on the handler, to its end.
 pub(crate) fn run<F>(
     name: HandlerName,
-    hosts: &str,
+    hosts: &Hosts,
     work: impl FnOnce(Place) -> F,
 ) -> Result<(), Error>
 where
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let place = |handler: Arc<dyn Handler>, tasks| Place {
-        hosts: hosts.to_owned(),
+        hosts: hosts.clone(),
         handler,
         tasks,
     };
@@ -62,9 +63,25 @@ where
     }
 }
 
+/// Where the servers are, and how they are spoken to.
+#[derive(Clone)]
+pub(crate) struct Hosts {
+    names: String,
+    tls: Option<Tls>,
+}
+
+impl Hosts {
+    pub(crate) fn new(names: impl Into<String>, tls: Option<Tls>) -> Self {
+        Self {
+            names: names.into(),
+            tls,
+        }
+    }
+}
+
 /// Where clients come from, and tasks go to.
 pub(crate) struct Place {
-    hosts: String,
+    hosts: Hosts,
     handler: Arc<dyn Handler>,
     tasks: Tasks,
 }
@@ -91,8 +108,11 @@ impl Place {
     }
 
     fn builder(&self) -> Builder {
-        let mut builder = Client::builder(&self.hosts);
+        let mut builder = Client::builder(&self.hosts.names);
         builder.session_timeout(SESSION_TIMEOUT);
+        if let Some(tls) = &self.hosts.tls {
+            builder.tls(tls.clone());
+        }
         builder
     }
 

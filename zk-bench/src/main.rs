@@ -20,6 +20,7 @@ mod raw;
 mod scale;
 mod stub;
 mod table;
+mod tls;
 mod work;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ use clap::Parser;
 
 use args::{Args, Command};
 use error::Error;
+use handlers::Hosts;
 
 fn main() -> ExitCode {
     match run(Args::parse().command) {
@@ -52,8 +54,11 @@ fn run(command: Command) -> Result<(), Error> {
             hosts,
             workload,
             seconds,
+            tls,
         } => {
             let time = Duration::from_secs_f64(seconds);
+            let tls = tls.map(|file| tls::client(&tls::trusting(&file)));
+            let hosts = Hosts::new(hosts, tls.transpose()?);
             handlers::run(handler, &hosts, |place| work::run(place, workload, time))
         }
         Command::Scale(options) => scale::run(&options),
@@ -65,6 +70,6 @@ fn run(command: Command) -> Result<(), Error> {
         } => raw::run(&server, workload, Duration::from_secs_f64(seconds)),
         Command::Setup { server } => raw::set_up(&server),
         Command::Fire { server } => raw::fire(&server),
-        Command::Stub { port } => stub::run(port),
+        Command::Stub { port, tls } => stub::run(port, tls.as_deref()),
     }
 }

@@ -23,7 +23,12 @@ pub(crate) struct Served {
 impl Served {
     /// Starts `what`, a command of this program that prints its address first.
     pub(crate) fn start(what: &'static str) -> Result<Self, Error> {
-        let (child, address) = launch(what, "0")?;
+        Self::with(what, &[])
+    }
+
+    /// The same, with more arguments. Not to be restarted.
+    pub(crate) fn with(what: &'static str, more: &[&str]) -> Result<Self, Error> {
+        let (child, address) = launch(what, "0", more)?;
         Ok(Self {
             what,
             child,
@@ -40,7 +45,7 @@ impl Served {
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
         self.end();
         let port = self.address.rsplit(':').next().unwrap_or("0").to_owned();
-        (self.child, self.address) = launch(self.what, &port)?;
+        (self.child, self.address) = launch(self.what, &port, &[])?;
         Ok(())
     }
 
@@ -56,8 +61,9 @@ impl Drop for Served {
     }
 }
 
-fn launch(what: &str, port: &str) -> Result<(Child, String), Error> {
+fn launch(what: &str, port: &str, more: &[&str]) -> Result<(Child, String), Error> {
     let mut child = own(&[what, port])?
+        .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -11,9 +11,11 @@ use zk_server::Server;
 
 use crate::args::{Crowd, Scale};
 use crate::error::{Error, check};
-use crate::handlers::{self, Place};
+use crate::handlers::{self, Hosts, Place};
 use crate::meter::{cpu, rss};
 use crate::process::Served;
+
+mod handshakes;
 
 /// How many clients connect at the same time at most, where the crowd is not the point.
 const AT_ONCE: usize = 200;
@@ -29,10 +31,13 @@ const NODE: &str = "/scale";
 
 /// Measures, and prints what was found.
 pub(crate) fn run(options: &Scale) -> Result<(), Error> {
-    let served = Served::start("serve")?;
-    let hosts = served.address().to_owned();
     let handler = options.handler;
     let count = |default| options.count.unwrap_or(default);
+    if options.what == Crowd::Handshakes {
+        return handshakes::run(handler, count(1_000));
+    }
+    let served = Served::start("serve")?;
+    let hosts = Hosts::new(served.address(), None);
     match options.what {
         Crowd::Sessions => {
             let count = count(10_000);
@@ -46,6 +51,7 @@ pub(crate) fn run(options: &Scale) -> Result<(), Error> {
             let count = count(5_000);
             handlers::run(handler, &hosts, |place| storm(place, served, count))
         }
+        Crowd::Handshakes => Ok(()),
     }
 }
 

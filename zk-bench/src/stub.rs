@@ -12,6 +12,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -20,14 +21,19 @@ use zk_proto::{
     ConnectResponse, ErrorCode, EventType, KeeperState, OpCode, ReplyHeader, SessionId, Stat,
     WatcherEventRef, Xid, Zxid, frame, put_buffer, put_texts,
 };
+use zk_tls::server::{Acceptor, Connection};
 
 use crate::error::Error;
 use crate::nodes::{BIG, KIDS, SESSION_TIMEOUT, SMALL, kid};
+use crate::tls;
 
 const LISTENER: Token = Token(usize::MAX);
 
 /// Answers until it is killed.
-pub(crate) fn run(port: u16) -> Result<(), Error> {
+///
+/// By TLS, if a file is named to which the authority's certificate is to be written.
+pub(crate) fn run(port: u16, tls: Option<&Path>) -> Result<(), Error> {
+    let acceptor = tls.map(tls::acceptor).transpose()?;
     let address = (Ipv4Addr::LOCALHOST, port).into();
     let mut listener = TcpListener::bind(address).map_err(Error::io("listen"))?;
     let mut poll = Poll::new().map_err(Error::io("poll"))?;
@@ -48,7 +54,7 @@ pub(crate) fn run(port: u16) -> Result<(), Error> {
         }
         for event in &events {
             if event.token() == LISTENER {
-                accept(&listener, &mut conns, poll.registry());
+                accept(&listener, &mut conns, poll.registry(), acceptor.as_ref());
                 continue;
             }
             let Some(slot) = conns.get_mut(event.token().0) else {
@@ -62,7 +68,12 @@ pub(crate) fn run(port: u16) -> Result<(), Error> {
     }
 }
 
-fn accept(listener: &TcpListener, conns: &mut Vec<Option<Conn>>, registry: &Registry) {
+fn accept(
+    listener: &TcpListener,
+    conns: &mut Vec<Option<Conn>>,
+    registry: &Registry,
+    acceptor: Option<&Acceptor>,
+) {
     while let Ok((mut stream, _)) = listener.accept() {
         let free = conns.iter().position(Option::is_none);
         let index = free.unwrap_or(conns.len());
@@ -70,6 +81,9 @@ fn accept(listener: &TcpListener, conns: &mut Vec<Option<Conn>>, registry: &Regi
         let ready = stream
             .set_nodelay(true)
             .and_then(|()| registry.register(&mut stream, Token(index), both));
+        let Ok(tls) = acceptor.map(Acceptor::accept).transpose() else {
+            continue;
+        };
         if ready.is_err() {
             continue;
         }
@@ -83,6 +97,10 @@ fn accept(listener: &TcpListener, conns: &mut Vec<Option<Conn>>, registry: &Regi
             output: Vec::new(),
             written: 0,
             greeted: false,
+            tls: tls.map(|connection| Secure {
+                connection,
+                plain: Vec::new(),
+            }),
         });
     }
 }
@@ -97,6 +115,14 @@ struct Conn {
     output: Vec<u8>,
     written: usize,
     greeted: bool,
+    tls: Option<Secure>,
+}
+
+/// TLS on the way.
+struct Secure {
+    connection: Connection,
+    /// What was decoded, or is to be encoded.
+    plain: Vec<u8>,
 }
 
 impl Conn {
@@ -111,16 +137,50 @@ impl Conn {
             }
             match self.stream.read(&mut self.input[self.filled..]) {
                 Ok(0) => return Err(Over),
-                Ok(read) => self.filled += read,
+                Ok(read) => self.take(read)?,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return Err(Over),
             }
+            let begin = self.output.len();
             let answered = self.answer(stub);
+            self.encode(begin)?;
             self.write()?;
             answered?;
         }
         Ok(())
+    }
+
+    /// So many bytes were read behind those that are there.
+    fn take(&mut self, read: usize) -> Result<(), Over> {
+        let Some(Secure { connection, plain }) = &mut self.tls else {
+            self.filled += read;
+            return Ok(());
+        };
+        let wire = &self.input[self.filled..self.filled + read];
+        let decoded = connection.decode(wire, plain, &mut self.output);
+        let end = self.filled + plain.len();
+        if end > self.input.len() {
+            self.input.resize(end, 0);
+        }
+        self.input[self.filled..end].copy_from_slice(plain);
+        self.filled = end;
+        plain.clear();
+        decoded.map_err(|_| Over)
+    }
+
+    /// What the output has from there on is to be encoded.
+    fn encode(&mut self, begin: usize) -> Result<(), Over> {
+        let Some(Secure { connection, plain }) = &mut self.tls else {
+            return Ok(());
+        };
+        if self.output.len() == begin {
+            return Ok(());
+        }
+        plain.extend(self.output.drain(begin..));
+        let encoded = connection.encode(plain, &mut self.output);
+        plain.clear();
+        encoded.map_err(|_| Over)
     }
 
     fn write(&mut self) -> Result<(), Over> {

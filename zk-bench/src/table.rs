@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::args::{HandlerName, Table, Workload, name};
 use crate::error::Error;
 use crate::process::{Served, own};
+use crate::tls::AuthorityFile;
 
 /// One measured phase of one run.
 struct Figure {
@@ -39,7 +40,8 @@ pub(crate) fn run(options: &Table) -> Result<(), Error> {
         (None, Some(stub)) => stub.address().to_owned(),
         (None, None) => String::new(),
     };
-    let contenders = contenders(options);
+    let secure = options.tls.then(Secure::start).transpose()?;
+    let contenders = contenders(options, secure.as_ref());
     let workloads = match options.workloads.as_slice() {
         [] => Workload::value_variants(),
         some => some,
@@ -53,9 +55,14 @@ pub(crate) fn run(options: &Table) -> Result<(), Error> {
             options.rounds
         };
         for _ in 0..rounds {
-            for (index, (_, program)) in contenders.iter().enumerate() {
-                let arguments = [server.clone(), name(workload), options.seconds.to_string()];
-                for (phase, figure) in measure(program, &arguments)? {
+            for (index, contender) in contenders.iter().enumerate() {
+                // Watches are fired by a raw loop, which knows no TLS.
+                if contender.server.is_some() && *workload == Workload::W7 {
+                    continue;
+                }
+                let server = contender.server.as_ref().unwrap_or(&server).clone();
+                let arguments = [server, name(workload), options.seconds.to_string()];
+                for (phase, figure) in measure(&contender.program, &arguments)? {
                     // The stub fires a watch as it is set.
                     if stub.is_none() || phase != "w7f" {
                         figures
@@ -70,24 +77,61 @@ pub(crate) fn run(options: &Table) -> Result<(), Error> {
     print(&contenders, &figures).map_err(Error::io("print the table"))
 }
 
-/// Their names and command lines; the raw loop first.
-fn contenders(options: &Table) -> Vec<(String, Vec<String>)> {
+/// The stub once more, by TLS.
+struct Secure {
+    served: Served,
+    authority: AuthorityFile,
+}
+
+impl Secure {
+    fn start() -> Result<Self, Error> {
+        let authority = AuthorityFile::new();
+        let served = Served::with("stub", &["--tls", &authority.argument()])?;
+        Ok(Self { served, authority })
+    }
+}
+
+/// Who is measured.
+struct Contender {
+    title: String,
+    /// The program and its first arguments.
+    program: Vec<String>,
+    /// Its own server, if it is not that of the others.
+    server: Option<String>,
+}
+
+/// All of them; the raw loop first.
+fn contenders(options: &Table, secure: Option<&Secure>) -> Vec<Contender> {
     let handlers = match options.handlers.as_slice() {
         [] => HandlerName::value_variants(),
         some => some,
     };
     let own = std::env::current_exe().unwrap_or_default();
     let own = own.display().to_string();
-    let mut contenders = vec![("raw".to_owned(), vec![own.clone(), "raw".to_owned()])];
-    contenders.extend(handlers.iter().map(|handler| {
-        let words = ["peer".to_owned(), "--handler".to_owned(), name(handler)];
-        let line = std::iter::once(own.clone()).chain(words).collect();
-        (name(handler), line)
-    }));
+    let contender = |title: String, words: &[&str]| Contender {
+        title,
+        program: words.iter().map(|word| (*word).to_owned()).collect(),
+        server: None,
+    };
+    let mut contenders = vec![contender("raw".to_owned(), &[&own, "raw"])];
+    for handler in handlers {
+        let title = name(handler);
+        let words = [&own, "peer", "--handler", &title];
+        contenders.push(contender(title.clone(), &words));
+        if let Some(Secure { served, authority }) = secure {
+            let file = authority.argument();
+            let words = [words.as_slice(), &["--tls", &file]].concat();
+            let plain = contender(format!("{title}, TLS"), &words);
+            contenders.push(Contender {
+                server: Some(served.address().to_owned()),
+                ..plain
+            });
+        }
+    }
     contenders.extend(options.extra.iter().map(|program| {
         let title = program.file_name().unwrap_or(program.as_os_str());
-        let line = vec![program.display().to_string()];
-        (title.to_string_lossy().into_owned(), line)
+        let title = title.to_string_lossy().into_owned();
+        contender(title, &[&program.display().to_string()])
     }));
     contenders
 }
@@ -134,7 +178,7 @@ fn figure(record: &Value) -> Option<(String, Figure)> {
     Some((record["w"].as_str()?.to_owned(), figure))
 }
 
-fn print(contenders: &[(String, Vec<String>)], figures: &Figures) -> std::io::Result<()> {
+fn print(contenders: &[Contender], figures: &Figures) -> std::io::Result<()> {
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -154,7 +198,7 @@ fn print(contenders: &[(String, Vec<String>)], figures: &Figures) -> std::io::Re
         writeln!(
             out,
             "| {phase} | {} | {} | {cpu:.2} | {:.0} % | {} | {} | {} | {} |",
-            contenders[*index].0,
+            contenders[*index].title,
             optional(median(runs, |run| Some(run.rate)), 0),
             (most - least) / cpu * 100.0,
             optional(raw.map(|raw| cpu / raw), 2),
