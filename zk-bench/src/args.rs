@@ -152,6 +152,8 @@ pub(crate) enum HandlerName {
     Smol,
     /// `zk::smol` on the program's executor.
     SmolExecutor,
+    /// A loop of the program's own, which it runs on the thread that uses the client.
+    Custom,
 }
 
 /// The name as it is written on the command line.

@@ -14,6 +14,7 @@ use zk_tls::Tls;
 use crate::args::HandlerName;
 use crate::error::Error;
 use crate::nodes::SESSION_TIMEOUT;
+use crate::own_loop::OwnLoop;
 
 /// Runs `work` on the handler, to its end.
 pub(crate) fn run<F>(
@@ -44,6 +45,11 @@ where
             let spawner = Arc::clone(&executor);
             let handler = SmolHandler::on(move |task| spawner.spawn(task).detach());
             async_io::block_on(executor.run(work(place(Arc::new(handler), tasks))))
+        }
+        HandlerName::Custom => {
+            let own = Arc::new(OwnLoop::new(&executor));
+            let work = work(place(Arc::clone(&own) as Arc<dyn Handler>, tasks));
+            own.run(work)
         }
         HandlerName::Tokio | HandlerName::TokioMt => {
             let mut builder = if name == HandlerName::TokioMt {

@@ -15,6 +15,7 @@ mod error;
 mod handlers;
 mod meter;
 mod nodes;
+mod own_loop;
 mod process;
 mod raw;
 mod scale;

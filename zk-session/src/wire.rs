@@ -7,8 +7,11 @@ use zk_proto::{Lent, ServerAddr};
 
 use crate::{Action, ConnId, Session};
 
-/// Bytes read at once. Of a frame that lacks more than this the rest is read straight into its place.
+/// Bytes read at once.
 const READ: usize = 64 << 10;
+/// Of a frame that lacks more than this the rest is read straight into its place. For less the new
+/// memory costs more than the copy.
+const LARGE: usize = 256 << 10;
 /// Bytes taken out of the session before they are written, about.
 const WRITE: usize = 64 << 10;
 
@@ -194,7 +197,7 @@ impl<S: Read + Write> Open<S> {
 
     /// Reads once. A large reply goes where it will stay.
     fn receive(&mut self, session: &mut Session, now: impl Fn() -> Instant) -> io::Result<bool> {
-        let is_large = session.read_hint(self.conn) > READ;
+        let is_large = session.read_hint(self.conn) > LARGE;
         let mut lent = is_large.then(|| session.lend(self.conn)).flatten();
         let room = lent.as_mut().map_or(&mut self.buffer[..], Lent::unfilled);
         let read = loop {
