@@ -285,7 +285,8 @@ impl Keeper {
         if self.written.get() < order.edition {
             let client = alive(&self.weak)?;
             let set = client.set(&self.path, &*order.data).version(stat.version);
-            let set = set.launched().await;
+            // Another session's node, in its place by the time that this is sent, is as old.
+            let set = set.in_session(session).launched().await;
             drop(client);
             match set.await {
                 Ok(_) => self.written.set(order.edition),
