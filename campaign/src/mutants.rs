@@ -75,7 +75,7 @@ mutants! {
         SkipLetGo IgnoreMembers
     }
     recipe of "party" {
-        SetOnce + 160
+        SetOnce + 630 ForeignNode LeaveDoubt
     }
 }
 

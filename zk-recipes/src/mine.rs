@@ -8,8 +8,9 @@ use zk_client::{BackoffPolicy, Client, Error, Outcome, SessionId, SyncKeepAlive}
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The pauses between looks after a connection was lost with the create, which may turn up behind
-/// the first of them.
-const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+/// the first of them. They are those of protected creates, whose page (`op/protected.rs` of
+/// `zk-client`) has the reasons.
+pub(crate) const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// An ephemeral node of one session, of which nobody else deletes or makes one of the same path
 /// without being told from it. Dropping this deletes it: at once, past all bounds, and in that
@@ -288,7 +289,13 @@ impl Remains {
 
     /// Was it there?
     async fn find_and_delete(&self) -> Result<bool, Error> {
-        let found = match self.client.get(&self.path).synced().await {
+        let get = self.client.get(&self.path);
+        let get = if self.is_doubtful() {
+            get.linearizable()
+        } else {
+            get.synced()
+        };
+        let found = match get.await {
             Err(Error::NoNode) => return Ok(false),
             found => found?,
         };

@@ -106,6 +106,13 @@ macro_rules! parties {
                 Self(self.0.with(|member| member.rejoining = true))
             }
 
+            #[cfg(zk_planted)]
+            #[doc(hidden)]
+            pub fn planted(mut self, planted: crate::Planted) -> Self {
+                self.0.node = self.0.node.planted(planted);
+                self
+            }
+
             /// Joins, and resolves when it is a member. Joining again is fine. Dropping this before
             /// it is done takes it back.
             ///

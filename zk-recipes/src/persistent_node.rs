@@ -229,7 +229,8 @@ impl PersistentNode {
     }
 
     /// Deletes the node, and resolves when it is gone: `false` if it was gone already. It can be
-    /// started again.
+    /// started again. After a create whose reply was lost that takes two seconds more, as a server
+    /// may be late with it.
     ///
     /// # Errors
     /// What has ended it, such as [`Error::NoAuth`]; the node may be there then.

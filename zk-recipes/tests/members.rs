@@ -197,6 +197,100 @@ fn what_cannot_be_made_is_told() {
     );
 }
 
+/// The session ends, and another client's node is in the place, while data waits for room in the
+/// queue. It was written into that one, which has the same version.
+#[test]
+fn data_that_waits_for_room_is_not_written_into_the_node_of_another_session() {
+    let universe = Universe::new(8);
+    let latency = zk_sim::Latency::fixed(millis(10));
+    universe.sim.network().set_latency(latency);
+    let mut builder = Client::builder(universe.server.hosts());
+    builder.session_timeout(seconds(6)).max_queued(1, 1 << 20);
+    let client = universe.run(builder.connect(universe.sim.machine("app").handler()));
+    let other = universe.client("other");
+    let node = PersistentNode::new(&client, "/a", "mine");
+    universe.run(node.start());
+    let session = Universe::session(&client);
+    let mut written = node.set_data("mine again").send();
+    universe.pass(millis(1));
+    for _ in 0..3 {
+        let ahead = client.clone();
+        client.spawn(async move { drop(ahead.exists("/b").await) });
+    }
+    universe.pass(millis(25));
+    assert_eq!(client.stats().waiting_for_room, 3, "two reads and the data");
+    let away = universe.away("app");
+    let now = universe.server.machine().now();
+    universe
+        .server
+        .with(|server| server.get_mut().unwrap().expire(now, session));
+    let theirs = PersistentNode::new(&other, "/a", "theirs");
+    universe.run(theirs.start());
+    universe.back(away);
+    universe.pass(seconds(3));
+    assert_ne!(Universe::session(&client), session);
+    assert_eq!(client.stats().waiting_for_room, 0);
+    assert_eq!(data(&universe, "/a").unwrap(), b"theirs");
+    assert!(written.try_take().is_none() && !node.is_present());
+    universe.run(theirs.close());
+    universe.run(written);
+    universe.pass(seconds(1));
+    assert!(node.is_present());
+    assert_eq!(data(&universe, "/a").unwrap(), b"mine again");
+}
+
+/// It was made in the next one for a moment, by data that was to be written.
+#[test]
+fn data_for_a_node_within_a_session_makes_none_in_the_next() {
+    let universe = Universe::new(9);
+    let (client, other) = (universe.client("app"), universe.client("other"));
+    let node = PersistentNode::new(&client, "/a", "").within_session();
+    universe.run(node.start());
+    let session = Universe::session(&client);
+    let away = universe.away("app");
+    let written = node.set_data("more").send();
+    universe.pass(millis(1));
+    let now = universe.server.machine().now();
+    universe
+        .server
+        .with(|server| server.get_mut().unwrap().expire(now, session));
+    let (stat, mut made) = universe.run(other.exists("/a").watched());
+    assert_eq!(stat, None);
+    universe.back(away);
+    assert_eq!(universe.end(written), Err(Error::NotHeld));
+    universe.pass(seconds(3));
+    assert_ne!(Universe::session(&client), session);
+    assert!(made.try_take().is_none(), "it was there");
+}
+
+/// A server reads a create when it has answered on the next connection: here the same session makes
+/// the node once more instead.
+#[test]
+fn a_create_that_a_server_reads_late_leaves_no_node() {
+    let universe = Universe::new(28);
+    let client = universe.client("app");
+    let node = PersistentNode::new(&client, "/late", "me");
+    let started = node.start().send();
+    universe.pass(std::time::Duration::ZERO);
+    universe.cut("app");
+    drop(started);
+    let closed = node.close().send();
+    universe.run(client.until_connected());
+    for time in [millis(150), seconds(1)] {
+        universe.pass(time);
+        assert!(!closed.is_ready(), "it may still turn up");
+        universe.run(client.create("/late", "me").ephemeral());
+    }
+    assert!(universe.run(closed), "there was one");
+    universe.pass(seconds(3));
+    assert!(!universe.has("/late"));
+    // Not in doubt, it is gone at once.
+    universe.run(node.start());
+    let closed = node.close().send();
+    universe.pass(millis(100));
+    assert!(closed.is_ready());
+}
+
 // Parties. -----------------------------------------------------------------------------------------
 
 async fn names(client: &Client, path: &str) -> Vec<String> {

@@ -75,7 +75,8 @@ impl Scenario for Parties {
             }
         }
         // One of those who want it has the node that all want.
-        let owner = state.nodes.get(&shared_path()).map(|node| node.owner);
+        let shared = state.nodes.get(&shared_path());
+        let owner = shared.map(|node| node.owner);
         let holders = guests.values().filter(|guest| guest.shared.is_present());
         let holders: Vec<_> = holders
             .map(|guest| guest.client.client_id().map(|(id, _)| id))
@@ -84,6 +85,12 @@ impl Scenario for Parties {
             return Err(format!(
                 "the shared node is {owner:?}'s, and {holders:?} say theirs"
             ));
+        }
+        let data = shared.map(|node| String::from_utf8_lossy(&node.data).into_owned());
+        let mut guests = guests.iter().filter(|(_, guest)| guest.shared.is_present());
+        let holder = guests.next().map(|(name, _)| name.clone());
+        if data != holder {
+            return Err(format!("the shared node has {data:?}, and is {holder:?}'s"));
         }
         Ok(())
     }
@@ -118,14 +125,21 @@ async fn live(mut program: Program, guests: Arc<Mutex<BTreeMap<String, Guest>>>)
     let name = program.name.clone();
     let node = PersistentNode::new(&client, &format!("{NODES}/{name}"), "0");
     let shared = PersistentNode::new(&client, &shared_path(), &*name);
+    let deep = Party::new(&client, DEEP).identifier(&*name).rejoining();
+    let shallow = ShallowParty::new(&client, SHALLOW).identifier(&*name);
     #[cfg(zk_planted)]
-    let (node, shared) = match program.world.planted {
-        Some(planted) => (node.planted(planted), shared.planted(planted)),
-        None => (node, shared),
+    let (node, shared, deep, shallow) = match program.world.planted {
+        Some(planted) => (
+            node.planted(planted),
+            shared.planted(planted),
+            deep.planted(planted),
+            shallow.planted(planted),
+        ),
+        None => (node, shared, deep, shallow),
     };
     let mut guest = Guest {
-        deep: Party::new(&client, DEEP).identifier(&*name).rejoining(),
-        shallow: ShallowParty::new(&client, SHALLOW).identifier(&*name),
+        deep,
+        shallow,
         node,
         data: "0".to_owned(),
         shared,
@@ -166,7 +180,7 @@ async fn live(mut program: Program, guests: Arc<Mutex<BTreeMap<String, Guest>>>)
 async fn step(program: &mut Program, guest: &mut Guest, number: u32) -> Result<(), Error> {
     let limit = program.rng.duration(Duration::ZERO, Duration::from_secs(4));
     let limit = limit.mul_f64(program.rng.unit().powi(2));
-    let done = match program.rng.below(8) {
+    let done = match program.rng.below(9) {
         0 => guest.deep.join().timeout(limit).await,
         1 => guest.shallow.join().timeout(limit).await,
         2 => guest.deep.leave().timeout(limit).await.map(drop),
@@ -174,6 +188,8 @@ async fn step(program: &mut Program, guest: &mut Guest, number: u32) -> Result<(
         4 => guest.node.set_data(number.to_string()).timeout(limit).await,
         5 => guest.node.close().timeout(limit).await.map(drop),
         6 => guest.node.start().timeout(limit).await,
+        // Into a node of somebody else's it is never written.
+        7 => guest.shared.set_data(&*program.name).timeout(limit).await,
         _ => {
             // Somebody who should not does it.
             let path = format!("{NODES}/{}", program.name);

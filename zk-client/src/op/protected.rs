@@ -18,8 +18,8 @@ const PREFIX: &str = "_c_";
 /// The pause between two attempts to find or delete a node in the background.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The pauses between looks after a connection was lost, until none more is expected to show up: a
-/// server may be slow to hand on what it has read.
+/// The pauses between looks after a connection was lost, until none more is expected to show up: see
+/// [`clean_up`].
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// By what a node is known as the one that a create has made.
@@ -244,10 +244,17 @@ impl Drop for Cleanup {
 
 /// Finds and deletes the node. Ends when there is none any more, or when nothing can be done.
 ///
-/// On the connection of the create one look tells, as servers keep the order. On a later one what
-/// is left of the create may be under way for as long as servers are cut off from each other: there it
-/// is looked for behind a write, which comes after all that the leader has. A `sync` is answered by
-/// one that was deposed, too.
+/// On the connection of the create one look tells, as servers keep the order. On a later one neither
+/// of two things is enough, and so both are done:
+///
+/// * What is left of the create may be under way for as long as servers are cut off from each other.
+///   A write ends that, behind which it is looked for: what the leader has of the create is done
+///   first, and what comes to it by another server is refused, as the session has moved on
+///   (`PrepRequestProcessor`, `SessionTrackerImpl.checkSession` of the server). A `sync` is answered
+///   by a leader that was deposed, too.
+/// * Where the client has come back to the same server nothing has moved on. There a thread that has
+///   read the create may stall, and hand it on behind what the new connection asks, the write
+///   included. No request shows that, and nothing bounds it but the stall: hence the later looks.
 async fn clean_up(client: Client, mark: Mark, session: Option<SessionId>, losses: u64) {
     let mut pauses = PAUSES.iter();
     loop {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use zk_client::{
     AsyncResult, Client, Error, EventType, Payload, SessionId, Stat, Watch, WeakClient,
@@ -11,6 +12,7 @@ use super::Presence;
 use crate::again::{after, alive};
 use crate::cell::{Cell, Seen};
 use crate::either;
+use crate::mine::PAUSES;
 use crate::planted::{Plan, Planted};
 
 /// What is wanted.
@@ -62,8 +64,17 @@ struct Keeper {
     presence: Arc<Cell<Presence>>,
     /// The session of the first node.
     session: Option<SessionId>,
-    /// A create whose reply was lost, by its session and the connections lost before.
-    doubt: Option<(Option<SessionId>, u64)>,
+    doubt: Option<Doubt>,
+}
+
+/// A create whose reply was lost, or may be.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    session: Option<SessionId>,
+    /// Connections lost before.
+    losses: u64,
+    /// A later create was answered. Until then this one may still be read by a server.
+    until: Option<Instant>,
 }
 
 /// Ends the task, which deletes the node.
@@ -235,6 +246,9 @@ impl Keeper {
                 return self.remove().await;
             }
             if make {
+                if self.has_outlived_its_session()? {
+                    return Ok(false);
+                }
                 self.make(&order).await?;
                 if self.order.get().stop {
                     return self.remove().await;
@@ -285,6 +299,13 @@ impl Keeper {
         if self.written.get() < order.edition {
             let client = alive(&self.weak)?;
             let set = client.set(&self.path, &*order.data).version(stat.version);
+            // Another session's node, in its place by the time that this is sent, may have the same
+            // version.
+            let set = if self.terms.plan.has(Planted::ForeignNode) {
+                set
+            } else {
+                set.in_session(session)
+            };
             let set = set.launched().await;
             drop(client);
             match set.await {
@@ -307,29 +328,41 @@ impl Keeper {
         Ok(Kept::Well)
     }
 
+    /// Is the only session over in which it is wanted?
+    fn has_outlived_its_session(&self) -> Result<bool, Error> {
+        let live = alive(&self.weak)?.client_id().map(|(id, _)| id);
+        Ok(self.terms.within_session && self.session.is_some() && self.session != live)
+    }
+
     /// Tries to make the node, once. Whether it worked is seen by looking.
     async fn make(&mut self, order: &Order) -> Result<(), Error> {
-        let created = {
+        let (created, before) = {
             let client = alive(&self.weak)?;
-            let session = client.client_id().map(|(id, _)| id);
-            self.doubt = Some((session, client.stats().session.losses));
+            let before = self.doubt.filter(|doubt| doubt.is_open(&client));
+            self.doubt = before.or_else(|| Some(Doubt::before(&client)));
             let data = order.data.as_option();
             let create = client.create(&self.path, data).ephemeral().make_path();
-            create.launched().await
+            (create.launched().await, before)
         };
         match created.await {
             Ok(_) => {
-                self.doubt = None;
+                self.settle(before)?;
                 self.written.set(order.edition);
                 Ok(())
             }
-            Err(Error::NodeExists | Error::NoNode) => {
-                // Whatever was in doubt before was done before this.
-                self.doubt = None;
-                Ok(())
-            }
+            Err(Error::NodeExists | Error::NoNode) => self.settle(before),
             Err(error) => after(&self.weak, error).await,
         }
+    }
+
+    /// A create was answered: what servers have of one before was done before that.
+    fn settle(&mut self, before: Option<Doubt>) -> Result<(), Error> {
+        let until = alive(&self.weak)?.now() + PAUSES.iter().sum::<Duration>();
+        self.doubt = before.map(|doubt| Doubt {
+            until: doubt.until.or(Some(until)),
+            ..doubt
+        });
+        Ok(())
     }
 
     async fn look(&self) -> Result<Found, Error> {
@@ -362,27 +395,29 @@ impl Keeper {
 
     /// Deletes the node if it is this session's. Was there one?
     ///
-    /// A create whose reply was lost may be under way between servers for as long as they are cut off
-    /// from each other, and nobody sees its node meanwhile. On the next connection a write ends that:
-    /// what the leader has of the one before is done first, and what it has not is refused, as the
-    /// session has moved on (`PrepRequestProcessor`, `SessionTrackerImpl.checkSession` of the
-    /// server). A `sync` is not enough, since a leader that was deposed answers it, too.
+    /// After a create whose reply was lost it looks as what cleans up behind protected creates does,
+    /// and for the reasons given there (`op/protected.rs` of `zk-client`).
     async fn remove(&self) -> Result<bool, Error> {
         let mut deleted = false;
+        let mut pauses = PAUSES.iter();
         loop {
-            let (stat, live) = {
+            let (stat, live, doubt) = {
                 let Ok(client) = alive(&self.weak) else {
                     return Ok(deleted);
                 };
                 let asked = client.exists(&self.path);
-                let asked = if self.is_in_doubt(&client) {
+                let doubt = self.is_in_doubt(&client);
+                let asked = if doubt {
                     asked.linearizable().launched().await
                 } else {
                     asked.launched().await
                 };
                 drop(client);
                 match asked.await {
-                    Ok(stat) => (stat, alive(&self.weak)?.client_id().map(|(id, _)| id)),
+                    Ok(stat) => {
+                        let live = alive(&self.weak)?.client_id().map(|(id, _)| id);
+                        (stat, live, doubt)
+                    }
                     Err(error) => {
                         after(&self.weak, error).await?;
                         continue;
@@ -391,7 +426,15 @@ impl Keeper {
             };
             let owner = stat.map(|stat| stat.ephemeral_owner);
             let Some(owner) = owner.filter(|owner| Some(*owner) == live) else {
-                return Ok(deleted);
+                let pause = pauses.next().filter(|_| doubt);
+                let slept = match pause {
+                    Some(pause) => alive(&self.weak)?.sleep(*pause).await,
+                    None => return Ok(deleted),
+                };
+                if slept.is_err() {
+                    return Ok(deleted);
+                }
+                continue;
             };
             let client = alive(&self.weak)?;
             let delete = client.delete(&self.path).in_session(owner);
@@ -405,13 +448,27 @@ impl Keeper {
         }
     }
 
-    /// May a create of this session, on a connection before this one, still be done?
     fn is_in_doubt(&self, client: &Client) -> bool {
-        let live = client.client_id().map(|(id, _)| id);
-        let losses = client.stats().session.losses;
-        let doubt = self.doubt.is_some_and(|(session, before)| {
-            (session.is_none() || session == live) && losses != before
-        });
+        let doubt = self.doubt.is_some_and(|doubt| doubt.is_open(client));
         doubt && !self.terms.plan.has(Planted::LeaveDoubt)
+    }
+}
+
+impl Doubt {
+    /// What a create that is sent now may leave.
+    fn before(client: &Client) -> Self {
+        Self {
+            session: client.client_id().map(|(id, _)| id),
+            losses: client.stats().session.losses,
+            until: None,
+        }
+    }
+
+    /// May it still be done, as one of this session on a connection before this one?
+    fn is_open(&self, client: &Client) -> bool {
+        let live = client.client_id().map(|(id, _)| id);
+        let lost = client.stats().session.losses != self.losses;
+        let over = self.until.is_some_and(|until| client.now() >= until);
+        (self.session.is_none() || self.session == live) && lost && !over
     }
 }
