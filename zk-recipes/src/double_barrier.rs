@@ -166,7 +166,7 @@ impl DoubleBarrier {
         client
             .retry(&patience(), client.ensure_path(&self.path))
             .await?;
-        let (_, before) = self.look().await?;
+        let (_, before) = self.look(false).await?;
         let path = format!("{}/{}", self.path, client.unique_id());
         let mut mine = Mine::unique(client, path, session);
         let identifier = self
@@ -203,13 +203,15 @@ impl DoubleBarrier {
         format!("{}/{}", self.path, layout::READY)
     }
 
-    /// `ready`, and the members.
-    async fn look(&self) -> Result<(Option<Stat>, Look), Error> {
+    /// `ready`, and the members: as the connected server has them, or as they are.
+    async fn look(&self, fresh: bool) -> Result<(Option<Stat>, Look), Error> {
         let client = &self.client;
         let path = self.ready();
         loop {
+            let exists = client.exists(&path);
+            let exists = if fresh { exists.linearizable() } else { exists };
             let (ready, children) = both(
-                client.retry(&patience(), client.exists(&path)),
+                client.retry(&patience(), exists),
                 client.retry(&patience(), client.get_children(&self.path).with_stat()),
             )
             .await;
@@ -266,8 +268,9 @@ impl Entering {
     async fn step(&self, last: &Look, first: bool) -> Result<Step, Error> {
         let barrier = &self.barrier;
         let mut opened = Opened::InTime;
+        let mut fresh = false;
         loop {
-            let (ready, look) = barrier.look().await?;
+            let (ready, look) = barrier.look(fresh).await?;
             if !look.names.contains(self.mine.name()) || !self.mine.is_of_session() {
                 return Ok(Step::Over);
             }
@@ -281,11 +284,16 @@ impl Entering {
                 return Ok(Step::In(opened));
             }
             if look.members().count() < barrier.members {
-                if !look.follows(last) {
+                if look.follows(last) {
+                    return Ok(Step::Wait(look));
+                }
+                if fresh || barrier.plan.has(Planted::LateLook) {
                     let path = barrier.path.to_string();
                     return Err(Error::Recipe(RecipeError::Missed { path }));
                 }
-                return Ok(Step::Wait(look));
+                // A server that lags behind may not show yet that it is open.
+                fresh = true;
+                continue;
             }
             if !first {
                 opened = Opened::Late;
