@@ -38,7 +38,8 @@
 //! `ready` is deleted by the last and not by the first, so that members whose connection is away
 //! find it when it is back. If a member of a kazoo fleet deletes it before that, they see from the
 //! number of changes that they have missed something: [`RecipeError::Missed`]. They are no members
-//! any more then, and keep nobody from leaving.
+//! any more then, and keep nobody from leaving. As a server that lags behind can show that others
+//! came and went, and not yet that all are there, they look once more before, behind a quorum write.
 //!
 //! # Suspended and lost
 //!
@@ -49,9 +50,9 @@
 //!
 //! # Requests
 //!
-//! Entering takes five, and two more for the last. Leaving takes five at most, and two for each
-//! member that the lowest waits for. kazoo swallows errors of both, and hangs when a connection is
-//! lost; here they are told, and it does not.
+//! Entering takes five, two more for the last, and three for whoever looks once more. Leaving takes
+//! five at most, and two for each member that the lowest waits for. kazoo swallows errors of both,
+//! and hangs when a connection is lost; here they are told, and it does not.
 
 use std::fmt;
 use std::sync::Arc;
