@@ -67,7 +67,7 @@ mutants! {
     recipe of "counter" { AddAgain ReadBack AnyVersion }
     recipe of "queue" { KeepItem DeleteFirst SilentLoss }
     recipe of "locking-queue" { ConsumeUnheld ForgetClaim DoneUnseen }
-    recipe of "double-barrier" { LeaveAtOnce OldReady SkipReady LateLook }
+    recipe of "double-barrier" { LeaveAtOnce OldReady SkipReady LateLook + 210 }
     recipe of "barrier" { AnyEvent NextBarrier StaleLook }
     recipe of "lease" { TakeEarly FromReply }
     recipe of "multi-lease" { SecondSlot }
