@@ -53,13 +53,13 @@ mutants! {
     }
     server of "" {
         DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync
-        DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 560
+        DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 825
     }
     recipe of "lock" {
         AnyOwner IgnoreDeadline NoWatch ResendCreate ReleaseOnce KeepNode EarlyLook SecondIsFirst
         MissNothing SessionToken LosePlace
     }
-    recipe of "election" { KeepLeading }
+    recipe of "election" { KeepLeading + 210 }
     recipe of "semaphore" { OneTooMany EarlyUnlock }
     recipe of "cache" {
         KeepMissing TrustReplies QuietSession
