@@ -53,13 +53,13 @@ mutants! {
     }
     server of "" {
         DropEvent ReplyBeforeEvent ApplyTwice KeepEphemeral StillPzxid StillVersion LocalSync
-        DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 560
+        DeafTracker NoCatchUp RaiseDead ReuseZxid CommitAlone LoseCommitted + 825
     }
     recipe of "lock" {
         AnyOwner IgnoreDeadline NoWatch ResendCreate ReleaseOnce KeepNode EarlyLook SecondIsFirst
         MissNothing SessionToken LosePlace
     }
-    recipe of "election" { KeepLeading }
+    recipe of "election" { KeepLeading + 210 }
     recipe of "semaphore" { OneTooMany EarlyUnlock }
     recipe of "cache" {
         KeepMissing TrustReplies QuietSession
@@ -67,7 +67,7 @@ mutants! {
     recipe of "counter" { AddAgain ReadBack AnyVersion }
     recipe of "queue" { KeepItem DeleteFirst SilentLoss }
     recipe of "locking-queue" { ConsumeUnheld ForgetClaim DoneUnseen }
-    recipe of "double-barrier" { LeaveAtOnce OldReady SkipReady SplitLook + 115 }
+    recipe of "double-barrier" { LeaveAtOnce OldReady SkipReady LateLook + 210 }
     recipe of "barrier" { AnyEvent NextBarrier StaleLook }
     recipe of "lease" { TakeEarly FromReply }
     recipe of "multi-lease" { SecondSlot }

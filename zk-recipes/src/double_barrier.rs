@@ -38,7 +38,8 @@
 //! `ready` is deleted by the last and not by the first, so that members whose connection is away
 //! find it when it is back. If a member of a kazoo fleet deletes it before that, they see from the
 //! number of changes that they have missed something: [`RecipeError::Missed`]. They are no members
-//! any more then, and keep nobody from leaving.
+//! any more then, and keep nobody from leaving. As a server that lags behind can show that others
+//! came and went, and not yet that all are there, they look once more before, behind a quorum write.
 //!
 //! # Suspended and lost
 //!
@@ -49,9 +50,9 @@
 //!
 //! # Requests
 //!
-//! Entering takes five, and two more for the last. Leaving takes five at most, and two for each
-//! member that the lowest waits for. kazoo swallows errors of both, and hangs when a connection is
-//! lost; here they are told, and it does not.
+//! Entering takes five, two more for the last, and three for whoever looks once more. Leaving takes
+//! five at most, and two for each member that the lowest waits for. kazoo swallows errors of both,
+//! and hangs when a connection is lost; here they are told, and it does not.
 
 use std::fmt;
 use std::sync::Arc;
@@ -166,7 +167,7 @@ impl DoubleBarrier {
         client
             .retry(&patience(), client.ensure_path(&self.path))
             .await?;
-        let (_, before) = self.look().await?;
+        let (_, before) = self.look(false).await?;
         let path = format!("{}/{}", self.path, client.unique_id());
         let mut mine = Mine::unique(client, path, session);
         let identifier = self
@@ -203,13 +204,15 @@ impl DoubleBarrier {
         format!("{}/{}", self.path, layout::READY)
     }
 
-    /// `ready`, and the members.
-    async fn look(&self) -> Result<(Option<Stat>, Look), Error> {
+    /// `ready`, and the members: as the connected server has them, or as they are.
+    async fn look(&self, fresh: bool) -> Result<(Option<Stat>, Look), Error> {
         let client = &self.client;
         let path = self.ready();
         loop {
+            let exists = client.exists(&path);
+            let exists = if fresh { exists.linearizable() } else { exists };
             let (ready, children) = both(
-                client.retry(&patience(), client.exists(&path)),
+                client.retry(&patience(), exists),
                 client.retry(&patience(), client.get_children(&self.path).with_stat()),
             )
             .await;
@@ -266,8 +269,9 @@ impl Entering {
     async fn step(&self, last: &Look, first: bool) -> Result<Step, Error> {
         let barrier = &self.barrier;
         let mut opened = Opened::InTime;
+        let mut fresh = false;
         loop {
-            let (ready, look) = barrier.look().await?;
+            let (ready, look) = barrier.look(fresh).await?;
             if !look.names.contains(self.mine.name()) || !self.mine.is_of_session() {
                 return Ok(Step::Over);
             }
@@ -281,11 +285,16 @@ impl Entering {
                 return Ok(Step::In(opened));
             }
             if look.members().count() < barrier.members {
-                if !look.follows(last) {
+                if look.follows(last) {
+                    return Ok(Step::Wait(look));
+                }
+                if fresh || barrier.plan.has(Planted::LateLook) {
                     let path = barrier.path.to_string();
                     return Err(Error::Recipe(RecipeError::Missed { path }));
                 }
-                return Ok(Step::Wait(look));
+                // A server that lags behind may not show yet that it is open.
+                fresh = true;
+                continue;
             }
             if !first {
                 opened = Opened::Late;

@@ -84,6 +84,8 @@ pub enum Planted {
     SkipReady,
     /// What was read before and after a lost connection is taken for one look.
     SplitLook,
+    /// Whoever enters a double barrier misses what its server does not show yet.
+    LateLook,
     /// Whoever waits at a barrier is released by any event.
     AnyEvent,
     /// Whoever waits at a barrier and finds the next one waits for that.

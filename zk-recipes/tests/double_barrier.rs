@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use zk_client::{AsyncResult, Client, Error, RecipeError};
+use zk_client::{AsyncResult, BackoffPolicy, Client, Error, RecipeError};
 use zk_proto::OpCode;
 use zk_recipes::DoubleBarrier;
 use zk_recipes::double_barrier::Inside;
-use zk_server::{Fault, Matcher};
+use zk_server::{Fault, Matcher, MemberId};
+use zk_sim::{Cut, Sim};
 
 use crate::stage::Stage;
 
@@ -355,4 +356,46 @@ fn a_look_that_a_lost_connection_splits_misses_nothing() {
     let inside = stage.run(first);
     stage.run(inside.leave());
     assert!(stage.children(path).is_empty());
+}
+
+/// A server that lags behind shows that something was missed, and not yet that it is open.
+#[test]
+fn a_server_that_lags_behind_does_not_make_who_is_back_miss_it() {
+    let sim = Sim::new(24);
+    let ensemble = sim.ensemble(
+        &["s1:2181", "s2:2181", "s3:2181"],
+        zk_server::Options::new(),
+    );
+    let connect = |name: &str, hosts: &str| {
+        let mut builder = Client::builder(hosts);
+        let soon = BackoffPolicy::new().max_delay(SECOND / 10);
+        builder.session_timeout(SECOND * 10).connection_retry(soon);
+        let connect = builder.connect(sim.machine(name).handler());
+        sim.block_on(connect).unwrap().unwrap()
+    };
+    let members = ensemble.members();
+    let (first, second) = (members[0].machine(), members[1].machine());
+    second.refuse_connections();
+    let away = connect("away", "s1:2181,s2:2181");
+    let (one, two) = (connect("one", "s1:2181"), connect("two", "s3:2181"));
+    let mut waiting = enter(&away, 3);
+    sim.run_for(SECOND).unwrap();
+    first.refuse_connections();
+    sim.network().cut_all("away", Cut::BeforeDelivery);
+    // Somebody comes and gives up; later all are there.
+    let vain = enter(&two, 3);
+    sim.run_for(SECOND / 2).unwrap();
+    drop(vain);
+    sim.run_for(SECOND).unwrap();
+    // Its session is asked for before all are there, and goes on before the server shows that.
+    ensemble.with(MemberId(2), |peer| peer.set_apply_delay(SECOND));
+    second.accept_connections();
+    sim.run_for(SECOND / 2).unwrap();
+    let others = [enter(&one, 3), enter(&two, 3)];
+    assert!(waiting.try_take().is_none());
+    let all = [waiting].into_iter().chain(others);
+    let inside: Vec<_> = all
+        .map(|enter| sim.block_on(enter).unwrap().unwrap())
+        .collect();
+    assert!(inside.iter().all(Inside::is_participating));
 }

@@ -147,7 +147,11 @@ impl Scenario for Leases {
         if universe.world.rough {
             let machine = universe.sim.machine("vandal");
             universe.boot(&machine, |program| {
-                vandal(program, &[PATH, "/lease/0", "/lease/1"])
+                vandal(
+                    program,
+                    Duration::from_millis(80),
+                    &[PATH, "/lease/0", "/lease/1"],
+                )
             });
         }
         // Two programs may be one holder, if that is to have no more than there is.

@@ -25,7 +25,9 @@ impl Scenario for Locks {
         }
         if universe.world.rough {
             let machine = universe.sim.machine("vandal");
-            universe.boot(&machine, |program| vandal(program, &[PATH]));
+            universe.boot(&machine, |program| {
+                vandal(program, Duration::from_secs(3), &[PATH])
+            });
         }
     }
 
@@ -84,10 +86,10 @@ async fn live(mut program: Program, book: Book) {
 }
 
 /// Deletes nodes of lines that are not its own.
-pub(crate) async fn vandal(mut program: Program, paths: &'static [&'static str]) {
+pub(crate) async fn vandal(mut program: Program, pause: Duration, paths: &'static [&'static str]) {
     let client = program.client();
     while !program.world.is_over() {
-        program.pause(Duration::from_secs(3)).await;
+        program.pause(pause).await;
         let path = paths[program.rng.below(paths.len())];
         let Ok(names) = client.get_children(path).await else {
             continue;

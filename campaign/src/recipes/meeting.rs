@@ -1,10 +1,12 @@
 //! Double barriers: who is let in was there with enough others, and who has left has left with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use zk_client::{Error, RecipeError, SessionId};
+use zk_client::{Error, RecipeError, SessionId, Zxid};
 use zk_recipes::DoubleBarrier;
 use zk_sim::check::{Effect, Txn};
 
@@ -22,20 +24,23 @@ pub(crate) struct Meetings(Arc<Mutex<Book>>);
 struct Book {
     /// The nodes of all who were let in, and when all others had left as far as they know.
     inside: BTreeMap<String, Option<Duration>>,
-    /// Those who were told that they had missed it, by their identifiers.
-    missed: BTreeMap<String, Duration>,
+    /// Those who were told that they had missed it and when, by their identifiers, and the last
+    /// transaction that they had heard of.
+    missed: BTreeMap<String, (Duration, Zxid)>,
 }
 
 /// What servers know.
 #[derive(Default)]
 struct Rounds {
     present: BTreeMap<String, SessionId>,
-    /// The last node of each identifier.
-    nodes: BTreeMap<String, String>,
+    /// The last node of each identifier, whose it is, and when it was made.
+    nodes: BTreeMap<String, (String, SessionId, Zxid)>,
     gone: BTreeMap<String, Duration>,
     /// For each node, all that were there when the barrier was opened while that was, and when.
-    opened: BTreeMap<String, (Duration, Arc<BTreeSet<String>>)>,
-    closed: Vec<Duration>,
+    opened: BTreeMap<String, (Zxid, Arc<BTreeSet<String>>)>,
+    closed: Vec<Zxid>,
+    /// All transactions, and the sessions of empty ones: behind these go reads of what is.
+    all: Vec<(Duration, Zxid, Option<SessionId>)>,
 }
 
 fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
@@ -46,10 +51,13 @@ impl Rounds {
     fn of(universe: &Universe) -> Self {
         let mut rounds = Self::default();
         for entry in universe.servers.log().entries {
+            let empty = matches!(&entry.txn, Txn::Change(effects) if effects.is_empty());
+            let asks = empty.then_some(entry.session);
+            rounds.all.push((entry.at, entry.zxid, asks));
             match entry.txn {
                 Txn::Change(effects) => {
                     for effect in effects {
-                        rounds.apply(entry.at, effect);
+                        rounds.apply(entry.zxid, entry.at, effect);
                     }
                 }
                 Txn::Close => {
@@ -67,20 +75,20 @@ impl Rounds {
         rounds
     }
 
-    fn apply(&mut self, at: Duration, effect: Effect) {
+    fn apply(&mut self, zxid: Zxid, at: Duration, effect: Effect) {
         match effect {
             Effect::Create { path, .. } | Effect::SetData { path, .. } if path == READY => {
                 // Whoever counted may have seen some who have just left.
                 let all: Arc<BTreeSet<_>> = Arc::new(self.present.keys().cloned().collect());
                 for node in &*all {
-                    let round = || (at, Arc::clone(&all));
+                    let round = || (zxid, Arc::clone(&all));
                     self.opened.entry(node.clone()).or_insert_with(round);
                 }
             }
-            Effect::Delete { path } if path == READY => self.closed.push(at),
+            Effect::Delete { path } if path == READY => self.closed.push(zxid),
             Effect::Create { path, owner, data } if owner.0 != 0 => {
                 let identifier = String::from_utf8_lossy(&data).into_owned();
-                self.nodes.insert(identifier, path.clone());
+                self.nodes.insert(identifier, (path.clone(), owner, zxid));
                 self.present.insert(path, owner);
             }
             Effect::Delete { path } => {
@@ -110,16 +118,23 @@ impl Rounds {
         }
     }
 
-    /// Nobody misses what is open.
-    fn check_missed(&self, identifier: &str, at: Duration) -> Result<(), String> {
-        let node = self.nodes.get(identifier);
-        let Some((opened, _)) = node.and_then(|node| self.opened.get(node)) else {
+    /// Nobody misses what was open as far as it has heard, or when it asked last how things are;
+    /// who did not ask misses nothing that is open.
+    fn check_missed(&self, identifier: &str, at: Duration, heard: Zxid) -> Result<(), String> {
+        let Some((node, session, made)) = self.nodes.get(identifier) else {
             return Ok(());
         };
+        let Some((opened, _)) = self.opened.get(node) else {
+            return Ok(());
+        };
+        let mut before = self.all.iter().rev().skip_while(|(then, ..)| *then > at);
+        let now = before.clone().next();
+        let asked = before.find(|(_, zxid, asks)| *asks == Some(*session) && zxid > made);
+        let known = asked.or(now).map_or(heard, |(_, zxid, _)| heard.max(*zxid));
         let closed = self.closed.iter().find(|closed| *closed >= opened);
-        if closed.is_none_or(|closed| *closed > at) {
+        if *opened <= known && closed.is_none_or(|closed| *closed > known) {
             return Err(format!(
-                "it was open from {opened:?} to {closed:?}, and {identifier} was not let in at {at:?}"
+                "it was open from {opened} to {closed:?}, and {identifier} was not let in at {known}"
             ));
         }
         Ok(())
@@ -142,8 +157,8 @@ impl Scenario for Meetings {
         for (node, left) in &book.inside {
             rounds.check(node, *left)?;
         }
-        for (identifier, at) in &book.missed {
-            rounds.check_missed(identifier, *at)?;
+        for (identifier, (at, heard)) in &book.missed {
+            rounds.check_missed(identifier, *at, *heard)?;
         }
         let mut left = universe.nodes_below(PATH);
         left.retain(|node| node != READY);
@@ -164,7 +179,17 @@ async fn meet(mut program: Program, book: Arc<Mutex<Book>>, members: usize) {
             .duration(Duration::ZERO, Duration::from_secs(20));
         let identifier = format!("{} at {:?}", program.name, program.machine.sim_now());
         let enter = barrier.clone().identifier(&identifier).enter();
-        match enter.timeout(limit).await {
+        let mut enter = enter.timeout(limit);
+        // What it had heard of before its last look was answered: that look shows no less.
+        let mut heard = Zxid::ZERO;
+        let entered = poll_fn(|cx| {
+            let entered = Pin::new(&mut enter).poll(cx);
+            if entered.is_pending() {
+                heard = client.last_zxid();
+            }
+            entered
+        });
+        match entered.await {
             Ok(member) => {
                 program.world.count("let in");
                 let node = member.znode().to_owned();
@@ -185,8 +210,8 @@ async fn meet(mut program: Program, book: Arc<Mutex<Book>>, members: usize) {
             Err(Error::Timeout { .. }) => program.world.count("given up"),
             Err(Error::Recipe(RecipeError::Missed { .. })) => {
                 program.world.count("missed");
-                let now = program.machine.sim_now();
-                lock(&book).missed.insert(identifier, now);
+                let missed = (program.machine.sim_now(), heard);
+                lock(&book).missed.insert(identifier, missed);
             }
             Err(error) => program.world.broken(format!("entering failed: {error:?}")),
         }

@@ -47,7 +47,7 @@ impl Inside {
         let mut round: Option<BTreeSet<String>> = None;
         let mut left = false;
         loop {
-            let (ready, look) = barrier.look().await?;
+            let (ready, look) = barrier.look(false).await?;
             let version = ready.map(|ready| ready.version);
             if !left && !look.names.contains(&name) {
                 mine.gone();
