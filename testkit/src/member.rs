@@ -85,7 +85,7 @@ impl Member {
                 return Some(Err(Error::Ended { member, log }));
             }
             let asked = four_letter_within(patience, self.address(), "srvr");
-            if asked.as_ref().is_err_and(|error| silent(error)) {
+            if asked.as_ref().is_err_and(silent) {
                 patience = PATIENCE.min(2 * patience);
             }
             let answer = asked.ok()?;
