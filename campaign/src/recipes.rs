@@ -440,8 +440,11 @@ impl Universe {
                 }
                 (Some(_), Some(_)) | (None, None) => {}
             }
-            let busy = self.world.notes().busy.first().cloned();
-            let Some(busy) = busy else { break };
+            let busy = match self.world.notes().busy.first() {
+                Some(busy) => busy.clone(),
+                None if !self.servers.are_led() => "servers without a leader".to_owned(),
+                None => break,
+            };
             if self.sim.now() > limit {
                 return Err(format!("it does not come to rest: {busy}"));
             }

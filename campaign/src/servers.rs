@@ -38,6 +38,15 @@ impl Servers {
         }
     }
 
+    /// Do they know the time? Sessions do not end by themselves while nobody leads; whoever leads next
+    /// gives each its whole timeout once more.
+    pub(crate) fn are_led(&self) -> bool {
+        match self {
+            Self::Alone(_) => true,
+            Self::Together(ensemble) => ensemble.leader().is_some(),
+        }
+    }
+
     /// Cuts the connection of a session, and answers whoever comes next with another one.
     pub(crate) fn substitute(&self, session: SessionId, other: SessionId) {
         if let Self::Alone(handle) = self {
