@@ -69,7 +69,7 @@ mutants! {
     recipe of "locking-queue" { ConsumeUnheld ForgetClaim DoneUnseen }
     recipe of "double-barrier" { LeaveAtOnce OldReady SkipReady LateLook + 210 }
     recipe of "barrier" { AnyEvent NextBarrier StaleLook }
-    recipe of "lease" { TakeEarly FromReply }
+    recipe of "lease" { TakeEarly FromReply BlindRecord + 350 }
     recipe of "multi-lease" { SecondSlot }
     recipe of "partition" {
         SkipLetGo IgnoreMembers
